@@ -1,0 +1,1 @@
+"""rstar_mini: rStar-Math on one machine."""

@@ -1,0 +1,82 @@
+"""The code-augmented chain of thought (section 3.1): text <-> steps <-> runnable program.
+
+A trajectory is the paper's shape, tags included; natural language lives in Python comments:
+
+    <code>
+    # Find the cost of the pens
+    cost = 4 * 3
+    <end_of_step>
+    # Now print the final answer
+    print(cost + 2)
+    <end_of_code>
+    <output>14<end_of_output>
+    <answer>The answer is \\boxed{14}<end_of_answer>
+
+A step is a slice of that text up to and with a closing tag, so joining the steps gives the text back exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from rstar_mini.types import Step
+
+CODE, END_STEP, END_CODE = "<code>", "<end_of_step>", "<end_of_code>"
+OUTPUT, END_OUTPUT = "<output>", "<end_of_output>"
+ANSWER, END_ANSWER = "<answer>", "<end_of_answer>"
+TAGS = (CODE, END_STEP, END_CODE, OUTPUT, END_OUTPUT, ANSWER, END_ANSWER)
+STOPS = (END_STEP, END_CODE, END_ANSWER)
+MAX_OUTPUT = 1024  # characters of interpreter output kept in the text, as in the released code
+
+_STEP = re.compile("(?s).*?(?:" + "|".join(map(re.escape, STOPS)) + ")")
+_OUTPUT_BLOCK = re.compile(f"(?s)\n{re.escape(OUTPUT)}(.*?){re.escape(END_OUTPUT)}\n")
+
+
+def split_steps(text: str) -> list[Step]:
+    """Cut a trajectory's text into steps; `"".join(s.full_text for s in steps) == text` always holds.
+
+    Raises:
+        ValueError: the text does not end with a closing tag.
+    """
+    steps, position = [], 0
+    while position < len(text):
+        found = _STEP.match(text, position)
+        if not found:
+            raise ValueError(f"the text after character {position} has no closing tag ({', '.join(STOPS)})")
+        block = _OUTPUT_BLOCK.match(text, found.end()) if found[0].endswith(END_CODE) else None
+        steps.append(Step(found[0], output=block[0] if block else "", answer=boxed_answer(found[0])))
+        position = block.end() if block else found.end()
+    return steps
+
+
+def program(steps: Iterable[Step]) -> str:
+    """The runnable Python of the code steps, tags and answer text removed."""
+    parts = []
+    for step in steps:
+        if not step.text.endswith(END_ANSWER):
+            parts.append(step.text.removesuffix(END_CODE).removesuffix(END_STEP).removeprefix(CODE).strip("\n"))
+    return "\n".join(parts) + "\n"
+
+
+def output_block(stdout: str) -> str:
+    """The text that the interpreter adds after `<end_of_code>`; tags inside the output are broken up, so none is forged."""
+    return f"\n{OUTPUT}{stdout.strip()[:MAX_OUTPUT].replace('<', '< ')}{END_OUTPUT}\n"
+
+
+def boxed_answer(text: str) -> str | None:
+    """The content of the last `\\boxed{...}` of an answer step, braces balanced; None when there is none."""
+    start = text.rfind("\\boxed{") if text.endswith(END_ANSWER) else -1
+    if start < 0:
+        return None
+    depth, begin = 1, start + len("\\boxed{")
+    for end in range(begin, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        if depth == 0:
+            return text[begin:end].strip()
+    return None
+
+
+def computes(code: str) -> bool:
+    """True when the program does something besides commenting: a trajectory must compute its answer."""
+    return any(line.strip() and not line.strip().startswith("#") for line in code.splitlines())

@@ -1,0 +1,5 @@
+"""Errors for people: what is wrong, where, and what to do about it."""
+
+
+class UserError(Exception):
+    """Something the user can mend. The command line prints it as one line and exits with code 2."""

@@ -1,0 +1,43 @@
+"""From right-or-wrong lists to what the reports show: counts, unseen phrasings apart, tokens, paired intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rstar_mini.evaluation.statistics import interval, paired_bootstrap
+from rstar_mini.evaluation.systems import Outcome
+from rstar_mini.types import Problem
+
+COMPARISONS = (("mcts", "vote"), ("mcts", "greedy"), ("vote", "greedy"))
+
+
+def summarise(problems: Sequence[Problem], outcomes: Mapping[str, Outcome], seed: int) -> dict[str, Any]:
+    """The `evaluation` part of a round's metrics."""
+    systems = {name: _system(problems, outcome) for name, outcome in outcomes.items()}
+    paired = {
+        f"{a} - {b}": [round(x, 5) for x in paired_bootstrap(outcomes[a].correct, outcomes[b].correct, seed)]
+        for a, b in COMPARISONS
+        if a in outcomes and b in outcomes
+    }
+    return {"n": len(problems), "seed": seed, "systems": systems, "paired": paired}
+
+
+def _system(problems: Sequence[Problem], outcome: Outcome) -> dict[str, Any]:
+    unseen = [right for problem, right in zip(problems, outcome.correct, strict=True) if problem.unseen]
+    return {
+        "correct": sum(outcome.correct),
+        "n": len(outcome.correct),
+        "unseen": {"correct": sum(unseen), "n": len(unseen)},
+        "tokens": round(outcome.tokens / max(len(problems), 1), 2),
+        "samples": outcome.samples,
+    }
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """One line: each system's accuracy with its 95 % interval."""
+    parts = []
+    for name, row in summary["systems"].items():
+        low, high = interval(row["correct"], row["n"])
+        parts.append(f"{name} {row['correct'] / row['n']:.1%} [{low:.1%}, {high:.1%}]")
+    return f"{', '.join(parts)} (n={summary['n']}, seed {summary['seed']})"

@@ -1,0 +1,130 @@
+"""The systems compared on held-out problems: greedy decoding, majority vote, and PPM-guided MCTS, at equal tokens (section 4).
+
+Tokens of a problem are the tokens sampled for it plus every token that the PPM read for it, prompt included. The vote goes on
+sampling until it has used at least as many as the search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rstar_mini.answers import Verdict, compare
+from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.recipes.schema import Recipe
+from rstar_mini.sandbox import Sandbox
+from rstar_mini.search import Budget, Expander, Selection, choose, sample, search
+from rstar_mini.types import Node, Problem, Tree
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Right or wrong for each problem, in order, and the tokens that it took in all."""
+
+    correct: list[bool] = field(default_factory=list)
+    tokens: int = 0
+    samples: int = 1
+
+    def add(self, other: Outcome) -> None:
+        """Append the problems of another shard."""
+        self.correct += other.correct
+        self.tokens += other.tokens
+        self.samples = max(self.samples, other.samples)
+
+
+def test_budget(recipe: Recipe) -> Budget:
+    """The test-time search budget of a recipe."""
+    settings = recipe.evaluation
+    return Budget(
+        candidates=settings.candidates,
+        rollouts=settings.rollouts,
+        depth=recipe.search.depth,
+        c=settings.c,
+        temperature=recipe.search.temperature,
+        unvisited_first=recipe.search.unvisited_first,
+    )
+
+
+def evaluate(
+    problems: Sequence[Problem],
+    policy: TransformersPolicy,
+    ppm: PPMScorer | None,
+    box: Sandbox,
+    recipe: Recipe,
+    seed: str,
+    advance: Callable[[int], None],
+) -> dict[str, Outcome]:
+    """Every system on the problems, shard by shard; without a PPM (the base model), vote samples what round 1's would."""
+    outcomes: dict[str, Outcome] = {}
+    for first in range(0, len(problems), recipe.search.shard):
+        shard = problems[first : first + recipe.search.shard]
+        for name, outcome in _evaluate_shard(shard, policy, ppm, box, recipe, seed).items():
+            outcomes.setdefault(name, Outcome()).add(outcome)
+        policy.forget()
+        if ppm is not None:
+            ppm.forget()
+        advance(len(shard))
+    return outcomes
+
+
+def _evaluate_shard(
+    problems: Sequence[Problem], policy: TransformersPolicy, ppm: PPMScorer | None, box: Sandbox, recipe: Recipe, seed: str
+) -> dict[str, Outcome]:
+    def expander(name: str, scorer: PPMScorer | None = None) -> Expander:
+        return Expander(policy, box, scorer, f"{seed}/{name}", ground_truth=False)
+
+    greedy = _judge(problems, [sample(problems, expander("greedy"), 1, 0.0, recipe.search.depth)], Selection.VOTE)
+    outcomes = {"greedy": greedy}
+    if ppm is not None:
+        outcomes["mcts"] = guided_search(problems, expander, ppm, recipe)
+        target = outcomes["mcts"].tokens
+    else:
+        target = greedy.tokens * recipe.evaluation.rollouts
+    outcomes["vote"] = _vote(problems, expander, target, greedy.tokens, recipe)
+    return outcomes
+
+
+def guided_search(
+    problems: Sequence[Problem], expander: Callable[[str, PPMScorer], Expander], ppm: PPMScorer, recipe: Recipe
+) -> Outcome:
+    """PPM-guided MCTS: `trajectories` whole searches a problem, of each the best-scored trajectory, and a choice among them."""
+    before = ppm.cache.forwarded
+    grown = [
+        search(problems, expander(f"mcts-{i}", ppm), test_budget(recipe)) for i in range(recipe.evaluation.trajectories)
+    ]
+    outcome = _judge(problems, grown, Selection(recipe.evaluation.selection))
+    outcome.tokens += ppm.cache.forwarded - before
+    return outcome
+
+
+def _vote(
+    problems: Sequence[Problem], expander: Callable[[str], Expander], target: int, per_sample: int, recipe: Recipe
+) -> Outcome:
+    """Majority vote over samples, drawn until at least `target` tokens are used."""
+    drawn: list[list[Tree]] = []
+    used = samples = 0
+    while used < target:
+        n = max(1, math.ceil((target - used) / max(per_sample, 1)))
+        drawn.append(sample(problems, expander(f"vote-{len(drawn)}"), n, recipe.search.temperature, recipe.search.depth))
+        used += sum(tree.tokens for tree in drawn[-1])
+        samples += n
+        per_sample = max(1, used // samples)
+    outcome = _judge(problems, drawn, Selection.VOTE)
+    outcome.samples = samples
+    return outcome
+
+
+def _judge(problems: Sequence[Problem], grown: Sequence[Sequence[Tree]], how: Selection) -> Outcome:
+    """Choose an answer for each problem from its trees and compare it with the known one."""
+    outcome = Outcome(tokens=sum(tree.tokens for trees in grown for tree in trees))
+    for i, problem in enumerate(problems):
+        chosen = choose([node for trees in grown for node in trees[i].terminals()], how)
+        outcome.correct.append(is_right(chosen, problem))
+    return outcome
+
+
+def is_right(chosen: Node | None, problem: Problem) -> bool:
+    """True when a final answer was reached and equals the known one."""
+    return chosen is not None and compare(chosen.step.answer or "", problem.answer) is Verdict.EQUAL

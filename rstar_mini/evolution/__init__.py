@@ -1,0 +1,1 @@
+"""Self-evolution: the rounds, and the directory in which a run lives."""

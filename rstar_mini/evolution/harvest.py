@@ -1,0 +1,42 @@
+"""What a round's trees yield: trajectories for the policy, pairs for the PPM, coverage, and the problems nobody solved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rstar_mini.evolution.run import Run
+from rstar_mini.files import write_jsonl
+from rstar_mini.finetune.trajectories import best_trajectories
+from rstar_mini.ppm.pairs import preference_pairs
+from rstar_mini.types import Problem
+
+
+def harvest(run: Run, number: int, problems: Sequence[Problem]) -> dict[str, Any]:
+    """Write trajectories.jsonl, pairs.jsonl and unsolved.jsonl of a round; returns the counts for its metrics."""
+    folder, recipe = run.round(number), run.recipe
+    trees = run.trees(number)
+    trajectories = best_trajectories(trees, recipe.sft.per_problem)
+    pairs = preference_pairs(trees, recipe.ppm.per_side, recipe.ppm.margin)
+    solved = {tree.problem.id for tree in trees if tree.solved}
+    write_jsonl(
+        folder / "trajectories.jsonl",
+        (
+            {"prompt": t.problem.question, "completion": t.text, "qs": list(t.qs), "problem": t.problem.to_json()}
+            for t in trajectories
+        ),
+    )
+    write_jsonl(folder / "pairs.jsonl", (pair.to_json() for pair in pairs))
+    write_jsonl(folder / "unsolved.jsonl", (p.to_json() for p in problems if p.id not in solved))
+    return {"coverage": coverage(problems, solved), "trajectories": len(trajectories), "pairs": len(pairs)}
+
+
+def coverage(problems: Sequence[Problem], solved: set[str]) -> dict[str, dict[str, int]]:
+    """How many problems have a verified right trajectory, over all and by level (table 2)."""
+    groups: dict[str, list[Problem]] = {"all": list(problems)}
+    for problem in sorted(problems, key=lambda p: p.level or 0):
+        if problem.level is not None:
+            groups.setdefault(str(problem.level), []).append(problem)
+    return {
+        name: {"correct": sum(p.id in solved for p in group), "n": len(group)} for name, group in groups.items()
+    }

@@ -1,0 +1,163 @@
+"""The rounds of self-evolution (section 3.4): search makes data, data makes a better policy and PPM, and these search better.
+
+Whatever a round has finished is on disk before the next piece starts, and is not computed again: shards of trees, the
+policy, the PPM, the evaluation.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from rstar_mini.code_cot import split_steps
+from rstar_mini.errors import UserError
+from rstar_mini.evaluation.systems import evaluate
+from rstar_mini.evaluation.summary import headline, summarise
+from rstar_mini.evolution.harvest import harvest
+from rstar_mini.evolution.run import Run
+from rstar_mini.evolution.shards import Searcher
+from rstar_mini.files import read_json, read_jsonl, write_json
+from rstar_mini.finetune.sft import train_policy
+from rstar_mini.models import DTYPES, load_base, load_policy, load_ppm, save_model
+from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.ppm.model import pair_accuracy, train_ppm
+from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.problems import load_problems
+from rstar_mini.progress import Progress
+from rstar_mini.prompts import TEMPLATES, Prompt
+from rstar_mini.sandbox import Sandbox
+from rstar_mini.types import Problem, Trajectory
+
+
+def trajectory_from_row(row: dict[str, Any]) -> Trajectory:
+    """A row of trajectories.jsonl as a trajectory."""
+    return Trajectory(Problem.from_json(row["problem"]), tuple(split_steps(row["completion"])), tuple(row["qs"]), True)
+
+
+class Evolution:
+    """A run at work: its problems, its base model and its sandbox, and the rounds that have to be done."""
+
+    def __init__(self, run: Run, box: Sandbox, progress: Progress) -> None:
+        recipe = run.recipe
+        torch.set_num_threads(recipe.threads)
+        self.run, self.recipe, self.box, self.progress = run, recipe, box, progress
+        self.problems = load_problems(**recipe.problems.model_dump())
+        held = recipe.evaluation
+        self.heldout = load_problems(held.path, held.split, held.limit, recipe.problems.families, recipe.problems.levels)
+        self.base, self.tokenizer = load_base(recipe.policy.base)
+
+    def evolve(self, rounds: int) -> None:
+        """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
+        for number in range(rounds + 1):
+            if not (self.run.round(number) / "metrics.json").exists():
+                self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))
+                self._round(number)
+                gc.collect()
+
+    def _plan(self, number: int) -> str:
+        settings = self.recipe.rounds[number - 1]
+        return (
+            f"{len(self.problems)} problems, {settings.candidates} candidates x {settings.rollouts} rollouts, "
+            f"{'PPM-augmented' if settings.annotation == 'ppm' else 'terminal-guided'} Q-values"
+        )
+
+    def _round(self, number: int) -> None:
+        folder = self.run.round(number)
+        metrics: dict[str, Any] = {"round": number, "seed": self.recipe.seed}
+        if number:
+            metrics |= self._search(number)
+            metrics |= self._train_policy(number, folder)
+            metrics |= self._train_ppm(number, folder)
+        metrics["evaluation"] = self._evaluate(number)
+        write_json(folder / "metrics.json", metrics)
+
+    def _search(self, number: int) -> dict[str, Any]:
+        """Trees for all problems with the models of the round before, then trajectories and pairs from them."""
+        scorer = self.scorer(number - 1) if self.recipe.rounds[number - 1].annotation == "ppm" else None
+        searcher = Searcher(self.run, number, self.policy(number - 1), scorer, self.box, self.progress)
+        counts = searcher.search(self.problems)
+        return counts | harvest(self.run, number, self.problems)
+
+    def policy(self, number: int) -> TransformersPolicy:
+        """The policy of a round, ready to search; round 0 is the base, shown examples where the recipe says so."""
+        settings = self.recipe.policy
+        model = (self._policy_model(number) if number else self.base).to(DTYPES[settings.dtype])
+        return TransformersPolicy(model, self.tokenizer, self._prompt(number), settings.max_step_tokens, settings.batch_rows)
+
+    def scorer(self, number: int) -> PPMScorer:
+        """The PPM of a round, ready to score."""
+        model = load_ppm(self.run.round(number) / "ppm", self._policy_model(number))
+        model = model.to(DTYPES[self.recipe.policy.dtype])
+        return PPMScorer(model, self.tokenizer, self._prompt(number), self.recipe.policy.batch_rows)
+
+    def _policy_model(self, number: int) -> PreTrainedModel:
+        return load_policy(self.run.round(number) / "policy", self.recipe.policy.base)
+
+    def _prompt(self, number: int) -> Prompt:
+        """Zero-shot for a fine-tuned policy; for the base the first worked solutions as examples."""
+        shots = [(p.question, p.solution) for p in self.problems if p.solution]
+        return Prompt(TEMPLATES[self.recipe.policy.prompt], () if number else shots[: self.recipe.policy.shots])
+
+    def _train_policy(self, number: int, folder: Path) -> dict[str, Any]:
+        """Section 3.2: from the base model, on the best trajectories of this round's trees."""
+        log = folder / "policy-log.json"
+        if not log.exists():
+            trajectories = [trajectory_from_row(row) for row in read_jsonl(folder / "trajectories.jsonl")]
+            if not trajectories:
+                raise UserError(f"round {number} solved no problem, so there is nothing to train on; give more rollouts or easier problems")
+            model, curve = train_policy(
+                load_base(self.recipe.policy.base)[0],
+                self.tokenizer,
+                self._prompt(number),
+                trajectories,
+                self.recipe.sft,
+                self.recipe.seed + number,
+                self.progress,
+                f"round {number}: policy",
+            )
+            save_model(model, folder / "policy")
+            write_json(log, {"curve": curve})
+        return {"sft": _curve_ends(log)}
+
+    def _train_ppm(self, number: int, folder: Path) -> dict[str, Any]:
+        """Section 3.3: from this round's policy, on this round's pairs; a share of the problems is held out to measure it."""
+        log = folder / "ppm-log.json"
+        if not log.exists():
+            pairs = self.run.pairs(number)
+            held = {p.id for p in _every(self.problems, self.recipe.ppm.validation)}
+            training = [pair for pair in pairs if pair.problem.id not in held]
+            if not training:
+                raise UserError(f"round {number} gave no preference pair: every tree was all right or all wrong; give more rollouts")
+            policy, prompt = self._policy_model(number), self._prompt(number)
+            seed, name = self.recipe.seed + number, f"round {number}: PPM"
+            model, curve = train_ppm(policy, self.tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, name)
+            accuracy = pair_accuracy(model, self.tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held])
+            save_model(model, folder / "ppm")
+            write_json(log, {"curve": curve, "accuracy": accuracy})
+        return {"ppm": _curve_ends(log), "ppm_accuracy": read_json(log)["accuracy"]}
+
+    def _evaluate(self, number: int) -> dict[str, Any]:
+        """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
+        self.progress.stage(f"round {number}: held-out evaluation", len(self.heldout))
+        scorer = self.scorer(number) if number else None
+        policy, seed = self.policy(number), f"{self.recipe.seed}/evaluation"
+        outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
+        summary = summarise(self.heldout, outcomes, self.recipe.seed)
+        self.progress.say(f"round {number}: held-out {headline(summary)}")
+        return summary
+
+
+def _every(problems: Sequence[Problem], share: float) -> list[Problem]:
+    """About `share` of the problems, spread evenly."""
+    return list(problems[:: round(1 / share)]) if share else []
+
+
+def _curve_ends(log: Path) -> dict[str, Any]:
+    """Steps, first and last loss of a training."""
+    curve = read_json(log)["curve"]
+    return {"steps": curve[-1]["step"], "first_loss": curve[0]["loss"], "last_loss": curve[-1]["loss"]}

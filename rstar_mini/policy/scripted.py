@@ -1,0 +1,29 @@
+"""A policy that recites: for tests, golden trees and the first lesson, with no model at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rstar_mini.policy.base import Request
+from rstar_mini.types import Step
+
+
+class ScriptedPolicy:
+    """Proposes whatever `script(question, text so far)` returns, cycling through it when more are asked for."""
+
+    def __init__(self, script: Callable[[str, str], Sequence[str]]) -> None:
+        self.script = script
+        self.requests = 0
+
+    def propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
+        """The script's steps; at temperature 0 only the first of them."""
+        self.requests += len(requests)
+        return [self._steps(request, temperature) for request in requests]
+
+    def _steps(self, request: Request, temperature: float) -> list[Step]:
+        texts = self.script(request.problem.question, "".join(step.full_text for step in request.steps))
+        choices = texts if temperature else texts[:1]
+        return [Step(text, tokens=len(text.split())) for text in (choices[i % len(choices)] for i in range(request.n))]
+
+    def forget(self) -> None:
+        """Nothing is cached."""

@@ -1,0 +1,20 @@
+"""What search asks of a process preference model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rstar_mini.types import Problem, Step
+
+
+class Scorer(Protocol):
+    """Scores steps in [-1, 1], read at the last token of each step (section 3.3)."""
+
+    def score(self, siblings: Sequence[tuple[Problem, tuple[Step, ...], Sequence[Step]]]) -> list[list[float]]:
+        """For each (problem, prefix, candidate next steps): one score for each candidate."""
+        ...
+
+    def forget(self) -> None:
+        """Drop whatever is cached about earlier prefixes (called when a shard is finished)."""
+        ...

@@ -1,0 +1,134 @@
+"""The PPM: the round's policy with a scalar head and tanh in place of the next-token head, trained on pairs (section 3.3, Eq. 4)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import TaskType
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from trl import RewardConfig, RewardTrainer
+from trl.trainer.reward_trainer import DataCollatorForPreference
+
+from rstar_mini.policy.prefix_cache import cached_encoder
+from rstar_mini.code_cot import split_steps
+from rstar_mini.ppm.pairs import Pair
+from rstar_mini.progress import Progress
+from rstar_mini.prompts import Prompt
+from rstar_mini.recipes.schema import Ppm
+from rstar_mini.training import run_trainer, trainer_settings, with_adapters
+
+
+def reward(logits: Tensor) -> Tensor:
+    """The score in [-1, 1] from the scalar head's output [...]; the one function used in training and in search."""
+    return torch.tanh(logits.float())
+
+
+def pair_loss(chosen: Tensor, rejected: Tensor, weights: Tensor) -> Tensor:
+    """Eq. 4: -log sigmoid(r(x, y+) - r(x, y-)), averaged with weight 1 / (n_pos n_neg), so that each prefix counts once.
+
+    Args:
+        chosen, rejected: [pairs] rewards in [-1, 1].
+        weights: [pairs].
+    """
+    return -(weights * logsigmoid(chosen - rejected)).sum() / weights.sum()
+
+
+def ppm_from_policy(policy: PreTrainedModel) -> PreTrainedModel:
+    """A model with the policy's weights and a fresh scalar head (small weights, so that all scores start near 0)."""
+    config = type(policy.config).from_dict(policy.config.to_dict() | {"num_labels": 1})
+    model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    model.get_decoder().load_state_dict(policy.get_decoder().state_dict())
+    torch.nn.init.normal_(model.score.weight, std=1e-3)
+    return model
+
+
+class PairCollator(DataCollatorForPreference):
+    """TRL's collator, which drops unknown columns, with the pairs' weights kept."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Chosen rows first, rejected rows after them, and `weight` [pairs]."""
+        return super().torch_call(examples) | {"weight": torch.tensor([example["weight"] for example in examples])}
+
+
+class PPMTrainer(RewardTrainer):
+    """TRL's RewardTrainer with the paper's tanh and pair weights."""
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if "weight" not in self._signature_columns:
+            self._signature_columns.append("weight")
+
+    def compute_loss(
+        self, model: PreTrainedModel, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Eq. 4 on one batch."""
+        weights = inputs["weight"]
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+        chosen, rejected = reward(outputs.logits.squeeze(-1)).chunk(2)
+        self._metrics["train" if model.training else "eval"]["accuracy"].append((chosen > rejected).float().mean().item())
+        loss = pair_loss(chosen, rejected, weights)
+        return (loss, outputs) if return_outputs else loss
+
+
+def encode_pair(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, pair: Pair) -> dict[str, Any]:
+    """Pre-tokenised `chosen_ids` and `rejected_ids`, which end at the step's last token: where search reads the score.
+
+    Ready-made ids also keep TRL from adding an end-of-sequence token that search would never see.
+    """
+
+    def ids(continuation: str) -> list[int]:
+        pieces = [prompt(pair.problem.question)]
+        for step in split_steps(pair.prefix + continuation):
+            pieces += [step.text, step.output]
+        return [token for piece in pieces for token in encode(piece)]
+
+    return {"chosen_ids": ids(pair.chosen), "rejected_ids": ids(pair.rejected), "weight": pair.weight}
+
+
+def train_ppm(
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
+    pairs: Sequence[Pair],
+    settings: Ppm,
+    seed: int,
+    progress: Progress,
+    name: str = "PPM",
+) -> tuple[PreTrainedModel, list[dict[str, float]]]:
+    """A PPM initialised from `policy` and trained on `pairs`; returns it with its loss curve."""
+    set_seed(seed)
+    encode = cached_encoder(tokenizer.encode)
+    rows = [encode_pair(encode, prompt, pair) for pair in pairs]
+    model = with_adapters(ppm_from_policy(policy), settings, TaskType.SEQ_CLS)
+    with tempfile.TemporaryDirectory() as scratch:
+        config = RewardConfig(scratch, **trainer_settings(settings, seed) | {"train_sampling_strategy": "random"})
+        trainer = PPMTrainer(
+            model,
+            config,
+            data_collator=PairCollator(pad_token_id=tokenizer.pad_token_id),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+        )
+        curve = run_trainer(trainer, progress, name)
+    return trainer.model, curve
+
+
+@torch.inference_mode()
+def pair_accuracy(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, pairs: Sequence[Pair]
+) -> dict[str, int]:
+    """How many held-out pairs the PPM orders rightly: {"correct", "n"}."""
+    collate, encode = PairCollator(pad_token_id=tokenizer.pad_token_id), cached_encoder(tokenizer.encode)
+    right = 0
+    for first in range(0, len(pairs), 64):
+        batch = collate([encode_pair(encode, prompt, pair) for pair in pairs[first : first + 64]])
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.squeeze(-1)
+        chosen, rejected = reward(logits).chunk(2)
+        right += int((chosen > rejected).sum())
+    return {"correct": right, "n": len(pairs)}

@@ -1,0 +1,239 @@
+"""Families about what people own: inventory, money, unit prices, sharing."""
+
+from __future__ import annotations
+
+from rstar_mini.problems.moves import (
+    ADD, ADD_BATCH, BOTH, FEWER, GAP, HALF, HALF_AS, MORE, NEED, PART_AS, SPLIT, SUB, SUB_BATCH, TIMES, TIMES_AS,
+    Move, Op, Theme, plain, start,
+)
+from rstar_mini.problems.story import clause
+
+_PRODUCTS = [(n, m) for n in range(2, 11) for m in range(3, 13) if n != m]
+_SHARES = [(n * m, m) for n in range(3, 13) for m in range(2, 9)]
+
+HAS = clause("""
+    {A} has {n} {o}.
+    At first {A} has {n} {o}.
+    There are {n} {o} in the bag of {A}.
+    {A} starts with {n} {o}.
+    ~ In the bag of {A} there are {n} {o}.
+    ~ {n} {o} are in the bag of {A} at first.
+""")
+HAS_BOXES = clause("""
+    {A} has {n} boxes with {m} {o} in each box.
+    {A} has {n} boxes. Each box holds {m} {o}.
+    There are {m} {o} in each of the {n} boxes of {A}.
+    {A} starts with {n} boxes of {m} {o} each.
+    ~ Each box of {A} holds {m} {o}, and there are {n} boxes.
+    ~ With {m} {o} in each box, {A} has {n} boxes.
+""")
+HAS_COLOURS = clause("""
+    {A} has {n} red {o} and {m} blue {o}.
+    There are {n} red and {m} blue {o} in the bag of {A}.
+    {A} starts with {n} red {o} and also {m} blue {o}.
+    {A} has {n} red {o}. {A} also has {m} blue {o}.
+    ~ In the bag of {A} there are {n} {o} that are red and {m} that are blue.
+""")
+GETS = clause("""
+    {A} buys {n} more {o}.
+    {C} gives {A} {n} {o}.
+    Then {A} finds {n} {o}.
+    {A} gets {n} {o} from {C}.
+    ~ From {C} {A} gets {n} more {o}.
+    ~ Then {n} {o} more go from {C} to {A}.
+""")
+GIVES = clause("""
+    {A} gives {n} {o} to {C}.
+    Then {A} loses {n} {o}.
+    {C} gets {n} {o} from {A}.
+    {A} sells {n} of the {o}.
+    {A} gives {C} {n} of the {o}.
+    ~ {C} buys {n} of the {o} from {A}.
+    ~ To {C}, {A} gives {n} {o}.
+""")
+GETS_BOXES = clause("""
+    {A} buys {n} boxes with {m} {o} in each.
+    {C} gives {A} {n} bags of {m} {o} each.
+    Then {A} finds {n} boxes. Each holds {m} {o}.
+    On each of {n} days {A} gets {m} {o}.
+    ~ {m} {o} are in each of the {n} boxes that {A} then buys.
+""")
+GIVES_EACH = clause("""
+    {A} gives {n} friends {m} {o} each.
+    Each of {n} friends gets {m} {o} from {A}.
+    {A} sells {n} bags with {m} {o} in each.
+    On each of {n} days {A} loses {m} {o}.
+    ~ {m} {o} each go from {A} to {n} friends.
+""")
+GROWS = clause("""
+    Then {A} gets so many {o} that there are {times} as many.
+    Soon {A} has {times} as many {o} as before.
+    The number of {o} that {A} has grows to {times} as many.
+    After a week {A} has {times} as many {o}.
+    ~ Soon there are {times} as many {o} as {A} has now.
+""")
+GIVES_HALF = clause("""
+    {A} gives half of the {o} to {C}.
+    Then {A} loses half of the {o}.
+    {C} gets half of the {o} from {A}.
+    {A} sells one half of the {o}.
+    ~ Half of the {o} go from {A} to {C}.
+    ~ From {A}, {C} buys half of the {o}.
+""")
+SHARES = clause("""
+    {A} puts the {o} equally into {n} bags and keeps only one bag.
+    {n} people share the {o} equally, and {A} is one of them.
+    {A} shares the {o} equally in {n} parts and keeps one part.
+    The {o} go equally to {n} people, and one of them is {A}.
+    ~ {A} keeps one of {n} equal parts of the {o} and gives away the rest.
+""")
+HAS_MORE = clause("""
+    {B} has {n} more {o} than {A}.
+    Now {A} has {n} fewer {o} than {B}.
+    {B} has {n} {o} more than {A} has.
+    {A} has {n} {o} fewer than {B} has now.
+    ~ {n} more {o} than {A} has are in the bag of {B}.
+    ~ Than {B}, {A} now has {n} fewer {o}.
+""")
+HAS_FEWER = clause("""
+    {B} has {n} fewer {o} than {A}.
+    Now {A} has {n} more {o} than {B}.
+    {B} has {n} {o} fewer than {A} has.
+    {A} has {n} {o} more than {B} has now.
+    ~ {n} fewer {o} than {A} has are in the bag of {B}.
+    ~ Than {B}, {A} now has {n} more {o}.
+""")
+HAS_TIMES = clause("""
+    {B} has {times} as many {o} as {A}.
+    Now {B} has {times} the number of {o} that {A} has.
+    For each of the {o} of {A}, {B} has {n}.
+    {B} has {times} as many {o} as {A} has now.
+    ~ {times} as many {o} as {A} has are in the bag of {B}.
+""")
+HAS_PART = clause("""
+    {A} has {times} as many {o} as {B}.
+    Now {A} has {times} the number of {o} that {B} has.
+    For each of the {o} of {B}, {A} has {n}.
+    {A} has {times} as many {o} as {B} has now.
+    ~ {times} as many {o} as {B} has are in the bag of {A}.
+""")
+HAS_HALF = clause("""
+    {B} has half as many {o} as {A}.
+    Now {B} has half the number of {o} that {A} has.
+    {B} has only half as many {o} as {A} has now.
+    {B} has one half of the number of {o} of {A}.
+    ~ Half as many {o} as {A} has are in the bag of {B}.
+""")
+GETS_ALL = clause("""
+    {P} gives all the {o} of {P} to {A}.
+    {A} gets all the {o} that {P} has.
+    Then {A} buys all the {o} of {P}.
+    {P} loses all {o}, and {A} finds them all.
+    ~ All the {o} that {P} has go to {A}.
+""")
+ASK_NOW = clause("""
+    How many {o} does {A} have now?
+    How many {o} does {A} have in the end?
+    Find the number of {o} that {A} has now.
+    What is the number of {o} {A} has in the end?
+    ~ In the end, how many {o} are in the bag of {A}?
+    ~ How many of the {o} does {A} now have?
+""")
+ASK_BOTH = clause("""
+    How many {o} do {A} and {P} have together?
+    How many {o} do {P} and {A} have in all?
+    Find the number of {o} that {P} and {A} have together.
+    What is the number of {o} of {P} and {A} together?
+    ~ Together, how many {o} do {P} and {A} have in the end?
+""")
+ASK_GAP = clause("""
+    How many more {o} does {X} have than {Y}?
+    How many fewer {o} does {Y} have than {X}?
+    Find how many {o} more {X} has than {Y}.
+    By how many {o} is {X} ahead of {Y}?
+    ~ Than {Y}, how many more {o} does {X} have?
+""")
+ASK_NEED = clause("""
+    {A} needs {n} {o}. How many more {o} does {A} need?
+    How many more {o} must {A} get to have {n} {o}?
+    How many {o} is {A} short of {n} {o}?
+    {A} wants {n} {o} in all. How many are missing?
+    ~ To have {n} {o} in all, how many more must {A} get?
+""")
+ASIDE_HAS = clause("""
+    {D} has {n} {o}.
+    There are {n} {o} in the bag of {D}.
+    {D} buys {n} {o}.
+    {D} also has {n} {o2}.
+    ~ In the bag of {D} there are {n} {o}.
+""")
+
+COMPARISONS = (
+    Move(MORE, HAS_MORE), Move(FEWER, HAS_FEWER), Move(TIMES_AS, HAS_TIMES), Move(PART_AS, HAS_PART),
+    Move(HALF_AS, HAS_HALF),
+)  # fmt: skip
+CHANGES = (Move(ADD, GETS), Move(SUB, GIVES), Move(TIMES, GROWS), Move(HALF, GIVES_HALF))
+BATCHES = (Move(ADD_BATCH, GETS_BOXES), Move(SUB_BATCH, GIVES_EACH))
+ENDS = (Move(BOTH, asks=ASK_BOTH), Move(GAP, asks=ASK_GAP), Move(NEED, asks=ASK_NEED))
+STARTS = (
+    Move(plain(5, 60), HAS),
+    Move(start("Count the {o} in all boxes", "all", "{n} * {m}", lambda v: _PRODUCTS), HAS_BOXES),
+    Move(
+        start("Count the red and blue {o}", "all", "{n} + {m}", lambda v: [(n, m) for n in range(3, 31) for m in range(3, 31)]),
+        HAS_COLOURS,
+    ),
+)
+INVENTORY = Theme(STARTS, (*CHANGES, *BATCHES, *COMPARISONS, Move(SPLIT, SHARES), Move(BOTH, GETS_ALL), *ENDS), ASK_NOW,
+                  aside=ASIDE_HAS)  # fmt: skip
+
+ASK_FULL = clause("""
+    {A} packs {n} {o} in each box. How many boxes are full?
+    Each box holds {n} {o}. How many full boxes can {A} pack?
+    {A} puts the {o} into boxes of {n}. Find the number of full boxes.
+    How many full boxes of {n} {o} can {A} pack?
+    ~ How many boxes are full if {A} puts {n} {o} into each box?
+""")
+ASK_OVER = clause("""
+    {A} packs {n} {o} in each box. How many {o} are left over?
+    Each box holds {n} {o}. How many {o} are not in a full box?
+    {A} puts the {o} into boxes of {n}. Find the number of {o} left over.
+    {n} friends share the {o} of {A} equally. How many {o} are left over?
+    ~ How many {o} are left over if {A} puts {n} {o} into each box?
+""")
+ASK_EACH = clause("""
+    {A} shares the {o} equally with {n} friends in all. How many {o} does each friend get?
+    {n} friends share the {o} of {A} equally. How many {o} are there for each?
+    {A} puts the {o} equally into {n} bags. How many {o} are in each bag?
+    The {o} of {A} go equally to {n} people. How many {o} does each get?
+    ~ How many {o} does each of {n} friends get if they share the {o} of {A} equally?
+""")
+ASK_FILL = clause("""
+    {A} packs {n} {o} in each box. How many more {o} does {A} need to fill the last box?
+    Each box holds {n} {o}. How many {o} are missing in the last box of {A}?
+    {A} puts the {o} into boxes of {n}. Find how many {o} the last box is short of.
+    {A} puts {n} {o} into each bag. How many more {o} must {A} get to fill the last bag?
+    ~ How many more {o} does {A} need to fill the last box if each box holds {n} {o}?
+""")
+PACKS = clause("""
+    {A} packs {n} {o} in each box and sells the rest.
+    {A} puts all the {o} into boxes of {n}.
+    {A} packs the {o}. Each box holds {n} {o}.
+    All the {o} go into boxes with {n} in each.
+    ~ {n} in each, {A} puts all the {o} into boxes.
+""")
+
+
+def _uneven(v: int) -> list[tuple[int, ...]]:
+    return [(n,) for n in range(3, 13) if v % n and v > n]
+
+
+FULL = Op((("Count the full boxes", "full", "{v} // {n}"),), _uneven)
+OVER = Op((("Find how many are left over", "over", "{v} % {n}"),), _uneven)
+FILL = Op((("Find how many are left over", "over", "{v} % {n}"), ("Find how many are missing", "need", "{n} - {r}")), _uneven)
+PACK = Op((("Count the boxes", "boxes", "{v} // {n}"),), lambda v: [(n,) for n in range(2, 13) if v % n == 0 and v > 3 * n])
+SHARING = Theme(
+    (Move(plain(20, 99), HAS), *STARTS[1:]),
+    (*CHANGES[:2], *BATCHES, *COMPARISONS, Move(PACK, PACKS, unit="boxes"), Move(BOTH, GETS_ALL),
+     Move(FULL, asks=ASK_FULL), Move(OVER, asks=ASK_OVER), Move(SPLIT, asks=ASK_EACH), Move(FILL, asks=ASK_FILL)),
+    None, aside=ASIDE_HAS, low=1,
+)  # fmt: skip

@@ -1,0 +1,126 @@
+"""Recipes: everything that decides a run, in one YAML file that is checked before anything starts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Problems(Section):
+    """Which problems the rounds search."""
+
+    path: str = Field("generated", description="'generated', a JSONL file with question and answer, or a Hub data set")
+    split: str = Field("train", description="split of a generated or Hub data set")
+    limit: PositiveInt | None = Field(None, description="use the first so many problems")
+    families: list[str] | None = Field(None, description="only these families of generated problems")
+    levels: list[PositiveInt] | None = Field(None, description="only these levels")
+
+
+class PolicySettings(Section):
+    """The language model that writes steps."""
+
+    base: str = Field("tiny", description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name")
+    prompt: Literal["plain", "paper"] = Field("plain", description="template of the zero-shot prompt")
+    shots: Count = Field(0, description="worked examples shown to the base policy, before it has learnt the format")
+    max_step_tokens: PositiveInt = Field(48, description="a step that has not ended by then is dropped")
+    batch_rows: PositiveInt = Field(1024, description="most candidates decoded together")
+    dtype: Literal["fp32", "bf16"] = Field("fp32", description="precision of search; training is always fp32")
+
+
+class SandboxSettings(Section):
+    """Limits of one model-written program."""
+
+    cpu_seconds: PositiveFloat = Field(2.0, description="CPU time of one program")
+    memory_mb: PositiveInt = Field(512, description="address space of one program, in MiB")
+    output_chars: PositiveInt = Field(10_000, description="output after which a program is stopped")
+
+
+class Search(Section):
+    """What all searches share (App. A.1)."""
+
+    depth: PositiveInt = Field(16, description="most steps of a trajectory")
+    c: float = Field(2.0, ge=0, description="exploration constant of UCT (Eq. 1)")
+    temperature: float = Field(1.0, gt=0, description="sampling temperature")
+    shard: PositiveInt = Field(128, description="problems searched together; the unit of work and of resuming")
+    unvisited_first: bool = Field(True, description="false: the released code's rule, an unvisited child scores 0")
+
+
+class Round(Section):
+    """The search budget of one round (section 3.4)."""
+
+    annotation: Literal["terminal", "ppm"] = Field(description="terminal-guided (Eq. 2) or PPM-augmented (Eq. 3) Q-values")
+    candidates: PositiveInt = Field(8, description="steps sampled at each node")
+    rollouts: PositiveInt = Field(16, description="rollouts for each problem")
+    extra_rollouts: Count = Field(0, description="added once when no rollout was right")
+    unsolved_rollouts: list[PositiveInt] = Field([], description="further rollouts for problems still unsolved, one stage after the other")
+    new_seeds: Count = Field(0, description="after these, new trees with other seeds for problems still unsolved")
+
+
+class Training(Section):
+    """One training run."""
+
+    epochs: PositiveFloat = Field(2, description="passes over the data")
+    batch: PositiveInt = Field(64, description="sequences (SFT) or pairs (PPM) an optimiser step")
+    micro_batch: PositiveInt | None = Field(None, description="sequences held in memory at once; default: the whole batch")
+    lr: PositiveFloat = Field(1e-3, description="peak learning rate")
+    warmup: Count = Field(10, description="steps of linear warm-up")
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field("linear", description="learning-rate schedule")
+    weight_decay: float = Field(0.1, ge=0, description="AdamW's weight decay")
+    tuning: Literal["full", "lora"] = Field("full", description="train all weights, or LoRA adapters on all linear layers")
+    lora_rank: PositiveInt = Field(16, description="rank of the adapters")
+
+
+class Sft(Training):
+    """Fine-tuning the policy from the base model each round (section 3.2)."""
+
+    per_problem: PositiveInt = Field(2, description="correct trajectories of highest mean Q kept for each problem")
+    worked_solutions: bool = Field(False, description="add the worked solutions that some problems carry, as for the tiny base")
+    mask_output: bool = Field(True, description="take no loss on the interpreter's output")
+
+
+class Ppm(Training):
+    """Training the process preference model from the round's policy (section 3.3)."""
+
+    per_side: PositiveInt = Field(2, description="steps of highest and of lowest Q compared under a prefix")
+    margin: float = Field(0.0, ge=0, description="least difference in Q of a pair")
+    validation: float = Field(0.1, ge=0, lt=1, description="share of the problems whose pairs are held out to measure accuracy")
+
+
+class Evaluation(Section):
+    """Held-out evaluation at the end of each round."""
+
+    path: str = Field("generated", description="as problems.path")
+    split: str = Field("test", description="as problems.split")
+    limit: PositiveInt | None = Field(200, description="held-out problems evaluated after each round")
+    candidates: PositiveInt = Field(8, description="steps sampled at each node (the paper uses 32)")
+    rollouts: PositiveInt = Field(8, description="rollouts of one test-time tree")
+    trajectories: PositiveInt = Field(1, description="test-time trees; each gives its best trajectory (section 4.1)")
+    c: float = Field(2.0, ge=0, description="UCT's exploration constant at test time")
+    selection: Literal["ppm", "vote", "ppm-weighted vote"] = Field("ppm", description="how the final answer is chosen")
+
+
+class Recipe(Section):
+    """A whole run: what it searches, with which models, for how many rounds, and how it is measured."""
+
+    name: str = Field(description="name of the recipe; the run directory is runs/NAME unless --run says otherwise")
+    description: str = Field("", description="one line for people")
+    seed: int = Field(0, description="seed of everything random")
+    threads: PositiveInt = Field(2, description="CPU threads; part of what makes a run reproducible to the byte")
+    method: Literal["mcts", "rejection"] = Field("mcts", description="'rejection' samples whole solutions instead of searching")
+    problems: Problems = Problems()
+    policy: PolicySettings = PolicySettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    search: Search = Search()
+    rounds: list[Round] = Field(min_length=1, description="the rounds of self-evolution")
+    sft: Sft = Sft()
+    ppm: Ppm = Ppm()
+    evaluation: Evaluation = Evaluation()

@@ -1,0 +1,108 @@
+"""`Sandbox`: the one door through which model-written programs are run, and the place where their status is decided."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rstar_mini.sandbox.program import Limits
+from rstar_mini.sandbox.servers import Facts, Servers
+from rstar_mini.types import Execution, Status
+
+_WALL_FACTOR = 5  # wall-clock seconds allowed for each CPU second: ends programs that sleep
+_MARGIN = 0.3  # CPU times this near the limit, as a share of it, may be noise and are measured again
+_HEAVY = re.compile(r"\b(sympy|numpy|scipy)\b")
+# Cheap modules that programs use; whatever else they import is loaded in their own process.
+_LEAN_MODULES = tuple(
+    "bisect cmath collections datetime decimal fractions functools heapq itertools math operator random re statistics".split()
+)
+_HEAVY_MODULES = (*_LEAN_MODULES, "sympy", "numpy")
+
+
+class Sandbox:
+    """Runs untrusted Python programs in processes of their own, with limits, many a second.
+
+    A program that is asked for again is answered from memory. `requests` counts the programs asked for, `programs`
+    those really run. Time is CPU time, so a status does not depend on how busy the machine is; a wall clock of five
+    times the limit ends programs that sleep.
+
+    Args:
+        cpu_seconds: CPU time of one program.
+        memory_mb: megabytes that a program may use on top of the interpreter and its modules.
+        output_chars: characters of stdout; a program that prints more has the status "output".
+    """
+
+    def __init__(self, cpu_seconds: float = 2.0, memory_mb: int = 512, output_chars: int = 10_000) -> None:
+        self.limits = Limits(cpu_seconds, _WALL_FACTOR * cpu_seconds, memory_mb, output_chars)
+        self.requests = self.programs = 0
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # Two kinds of server, because a fork copies page tables: one that holds sympy forks several times slower.
+        self._lean, self._heavy = Servers(cores, _LEAN_MODULES), Servers(cores, _HEAVY_MODULES)
+        self._known: dict[str, Execution] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all server processes."""
+        with self._lock:
+            self._lean.close()
+            self._heavy.close()
+
+    def run(self, code: str) -> Execution:
+        """Run one program."""
+        return self.run_many([code])[0]
+
+    def run_many(self, codes: Sequence[str]) -> list[Execution]:
+        """Run programs on all cores; results in the order of `codes`, identical programs run once.
+
+        Raises:
+            UserError: the Python for the server processes does not start.
+        """
+        with self._lock:
+            new = [code for code in dict.fromkeys(codes) if code not in self._known]
+            self.requests += len(codes)
+            self.programs += len(new)
+            for servers, heavy in ((self._lean, False), (self._heavy, True)):
+                self._run_new(servers, [code for code in new if bool(_HEAVY.search(code)) is heavy])
+            return [self._known[code] for code in codes]
+
+    def _run_new(self, servers: Servers, codes: list[str]) -> None:
+        generous = self.limits._replace(cpu_seconds=(1 + _MARGIN) * self.limits.cpu_seconds)
+        for code, facts in zip(codes, servers.run(codes, generous), strict=True):
+            if self._doubtful(facts):
+                facts = servers.run([code], self.limits)[0]
+            self._known[code] = self._judge(facts)
+
+    def _doubtful(self, facts: Facts) -> bool:
+        """True when running the program again, alone, could give another status."""
+        near = facts["ended"] != "timeout" and facts["cpu"] >= (1 - _MARGIN) * self.limits.cpu_seconds
+        return near or facts["ended"] == "killed"
+
+    def _judge(self, facts: Facts) -> Execution:
+        stdout = facts["stdout"][: self.limits.output_chars]
+        status, error = self._status(facts)
+        return Execution(status, stdout, error, facts["wall"], "process")
+
+    def _status(self, facts: Facts) -> tuple[Status, str]:
+        """What the server saw counts first; the program's own record only says how its code ended."""
+        if facts["ended"] == "killed":
+            return Status.KILLED, "the program killed or stopped the process that ran it"
+        if facts["ended"] == "output" or len(facts["stdout"]) > self.limits.output_chars:
+            return Status.OUTPUT, f"more than {self.limits.output_chars} characters printed"
+        if facts["ended"] == "timeout" or facts["cpu"] > self.limits.cpu_seconds:
+            return Status.TIMEOUT, f"more than {self.limits.cpu_seconds:g} s of CPU time, or {_WALL_FACTOR} times that waiting"
+        kind, _, message = facts["record"].partition("\n")
+        if facts["exit"] < 0:
+            return Status.KILLED, f"ended by signal {-facts['exit']}"
+        if facts["exit"] or kind not in (Status.OK, Status.MEMORY, Status.ERROR):
+            return Status.ERROR, f"the process ended itself with exit code {facts['exit']} before the program's end"
+        return Status(kind), message

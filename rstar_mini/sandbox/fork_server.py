@@ -1,0 +1,172 @@
+"""The fork server: imports what programs need once, then forks one child for each program.
+
+Speaks JSON lines on the descriptors it was started with: a program and its limits in, what was observed out. It has one
+thread, so that forking is safe, and it ends when its input ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import random
+import select
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+from rstar_mini.sandbox.confine import address_space, apply_limits
+from rstar_mini.sandbox.program import RECORD_FD, Limits, execute
+
+_CHUNK = 65536
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <sys/prctl.h>
+
+
+def main(*modules: str) -> None:
+    """Serve until end of input. `modules` are imported first, where they are installed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    random.seed(0)  # a program that forgets to seed still gives the same result every time
+    os.rmdir(os.getcwd())  # in a removed folder nothing can be created, so nothing can leak to the next program
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SUBREAPER, 1)
+    requests, replies = _private_channels()
+    server = _Server()
+    gc.collect()
+    gc.freeze()  # keeps the collector from touching, and so copying, the pages shared with the children
+    gc.disable()
+    for line in requests:
+        code, *limits = json.loads(line)
+        replies.write(json.dumps(server.run(code, Limits(*limits))).encode() + b"\n")
+        replies.flush()
+
+
+def _private_channels() -> tuple[Any, Any]:
+    """Move the channels to the main process away from descriptors 0-2, which children inherit; then 0 and 2 are empty."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 2)
+    os.close(null)
+    return requests, replies
+
+
+class _Server:
+    """Runs programs one after the other and watches each one's output, CPU time and end."""
+
+    def __init__(self) -> None:
+        self.wake, wake = os.pipe()  # SIGCHLD writes here, so one poll waits for output and for the end
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.memory = address_space()
+        self.poller = select.poll()
+        self.poller.register(self.wake, select.POLLIN)
+
+    def run(self, code: str, limits: Limits) -> dict[str, Any]:
+        """Fork a child for the program and return what was observed: exit code, record, stdout, times, forced end."""
+        stdout, stdout_child = os.pipe()
+        record, record_child = os.pipe()
+        secret = os.urandom(16)
+        start = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            self._child(code, limits, secret, stdout_child, record_child)
+        os.close(stdout_child)
+        os.close(record_child)
+        status, cpu, output, ended = self._watch(pid, stdout, limits, start)
+        _end_tree(pid)
+        output += _available(stdout)
+        found = _available(record).partition(secret)[2]
+        os.close(stdout)
+        os.close(record)
+        return {
+            "exit": os.waitstatus_to_exitcode(status),
+            "record": found.decode("utf-8", "replace"),
+            "stdout": bytes(output).decode("utf-8", "replace"),
+            "cpu": cpu,
+            "wall": time.monotonic() - start,
+            "ended": ended,
+        }
+
+    def _child(self, code: str, limits: Limits, secret: bytes, stdout: int, record: int) -> NoReturn:
+        """In the child: leave nothing of the server within reach, then become the program."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.setsid()
+            os.dup2(stdout, 1)
+            os.dup2(record, RECORD_FD, inheritable=False)
+            os.closerange(RECORD_FD + 1, 64)  # the server never has that many open
+            apply_limits(limits, self.memory)
+            execute(code, secret)
+        finally:
+            os._exit(1)
+
+    def _watch(self, pid: int, stdout: int, limits: Limits, start: float) -> tuple[int, float, bytearray, str]:
+        """Read the program's output until it ends by itself or has to be ended."""
+        output, ended = bytearray(), ""
+        self.poller.register(stdout, select.POLLIN)
+        while True:
+            done, status, usage = os.wait4(pid, os.WNOHANG)
+            if done:
+                break
+            left = min(limits.cpu_seconds - _cpu_seconds(pid), start + limits.wall_seconds - time.monotonic())
+            # A character takes four bytes at most, so beyond this there are too many characters for certain.
+            if left <= 0 or len(output) > 4 * limits.output_chars:
+                ended = "timeout" if left <= 0 else "output"
+                _kill_group(pid)
+                _, status, usage = os.wait4(pid, 0)
+                break
+            for descriptor, _ in self.poller.poll(max(1.0, left * 1000)):
+                data = os.read(descriptor, _CHUNK)
+                if descriptor == stdout:
+                    output += data
+                    if not data:
+                        self.poller.unregister(stdout)
+        with contextlib.suppress(KeyError):
+            self.poller.unregister(stdout)
+        return status, usage.ru_utime + usage.ru_stime, output, ended
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time of a running child. Only Linux has this clock; elsewhere RLIMIT_CPU ends the program a little later."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except (OSError, OverflowError):
+        return 0.0
+
+
+def _kill_group(pid: int) -> None:
+    for kill in (os.killpg, os.kill):  # the group does not exist yet if the child never came to setsid
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
+
+
+def _end_tree(pid: int) -> None:
+    """Kill and reap all that the program left behind; on Linux also what left its group, which became our child."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError, FileNotFoundError):
+        while True:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                    for child in file.read().split():
+                        os.kill(int(child), signal.SIGKILL)
+                time.sleep(0.001)
+
+
+def _available(descriptor: int) -> bytes:
+    """What can be read at once: the program is over, and nobody is left to write more."""
+    os.set_blocking(descriptor, False)
+    try:
+        return os.read(descriptor, 16 * _CHUNK)
+    except BlockingIOError:
+        return b""

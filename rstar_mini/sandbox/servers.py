@@ -1,0 +1,162 @@
+"""The main process's side: start server processes, keep them all busy, and replace those that die."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from rstar_mini.errors import UserError
+from rstar_mini.sandbox.program import Limits
+
+Facts = dict[str, Any]  # what a server observed of one program: exit, record, stdout, cpu, wall, ended
+
+_SERVER = "fork_server" if hasattr(os, "fork") else "spawn_server"
+_IN_FLIGHT = 2  # programs given to a server at once, so that it never waits for the main process
+_PATIENCE = 60.0  # seconds without any reply, on top of a program's own time, before servers count as hung
+
+# A server must not load the real packages: what they import would make every fork slower. So empty ones stand in.
+_BOOT = """
+import importlib, sys, types
+package, sandbox, server, function = sys.argv[1:5]
+for name, folder in ("rstar_mini", package), ("rstar_mini.sandbox", sandbox):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [folder]
+getattr(importlib.import_module("rstar_mini.sandbox." + server), function)(*sys.argv[5:])
+"""
+
+
+class Server:
+    """One server process, the programs it was given and has not answered, and the thread that reads its replies."""
+
+    def __init__(self, modules: tuple[str, ...], inbox: SimpleQueue[tuple[Server, bytes]]) -> None:
+        self.pending: deque[int] = deque()
+        self.answered = False
+        self.folder = tempfile.mkdtemp(prefix="rstar-mini-")
+        here = Path(__file__).parent
+        # Not -I: it would ignore PYTHONHASHSEED too. These flags with a bare environment isolate just as well.
+        command = [sys.executable, "-s", "-S", "-P", "-B", "-c", _BOOT]
+        self.process = subprocess.Popen(
+            [*command, str(here.parent), str(here), _SERVER, "main", *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self.folder,
+            env=_environment(),
+            start_new_session=True,
+        )
+        self.reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
+        self.reader.start()
+
+    def _read(self, inbox: SimpleQueue[tuple[Server, bytes]]) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            inbox.put((self, line))
+        inbox.put((self, b""))
+
+    def send(self, index: int, code: str, limits: Limits) -> None:
+        """Queue a program. If the server is dead, its end of output, which follows, brings the program back."""
+        assert self.process.stdin
+        self.pending.append(index)
+        try:
+            self.process.stdin.write(json.dumps([code, *limits]).encode() + b"\n")
+            self.process.stdin.flush()
+        except OSError:
+            self.process.kill()
+
+    def stop(self) -> None:
+        """Kill the process and free all that belongs to it."""
+        assert self.process.stdin and self.process.stdout
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.process.stdout.close()
+        with contextlib.suppress(OSError):  # raised when it still held a program for the dead server
+            self.process.stdin.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Servers:
+    """Up to `size` servers of one kind, started when there is work for them."""
+
+    def __init__(self, size: int, modules: tuple[str, ...] = ()) -> None:
+        self.size, self.modules = size, modules
+        self.alive: list[Server] = []
+        self.inbox: SimpleQueue[tuple[Server, bytes]] = SimpleQueue()
+
+    def run(self, codes: list[str], limits: Limits) -> list[Facts]:
+        """Run every program once and return the facts in the same order.
+
+        Raises:
+            UserError: a server process cannot start.
+        """
+        facts: dict[int, Facts] = {}
+        waiting = deque(range(len(codes)))
+        try:
+            while len(facts) < len(codes):
+                self._feed(waiting, codes, limits)
+                self._collect(waiting, facts, limits.wall_seconds + _PATIENCE)
+        except BaseException:  # Ctrl-C included: late replies must not be taken for those of the next call
+            self.close()
+            raise
+        return [facts[index] for index in range(len(codes))]
+
+    def _feed(self, waiting: deque[int], codes: list[str], limits: Limits) -> None:
+        while len(self.alive) < min(self.size, len(waiting)):
+            self.alive.append(Server(self.modules, self.inbox))
+        for _ in range(_IN_FLIGHT):
+            for server in self.alive:
+                if waiting and len(server.pending) < _IN_FLIGHT:
+                    index = waiting.popleft()
+                    server.send(index, codes[index], limits)
+
+    def _collect(self, waiting: deque[int], facts: dict[int, Facts], patience: float) -> None:
+        try:
+            server, line = self.inbox.get(timeout=patience)
+        except Empty:  # a program stopped its server; killing it brings the end of output that is handled below
+            for server in self.alive:
+                if server.pending:
+                    server.process.kill()
+            return
+        if server not in self.alive:
+            return
+        if line:
+            server.answered = True
+            facts[server.pending.popleft()] = json.loads(line)
+            return
+        self.alive.remove(server)
+        server.stop()
+        if not server.answered and server.process.returncode > 0:
+            code = server.process.returncode
+            raise UserError(f"the sandbox's Python, {sys.executable}, ended with code {code} at start: check that it runs")
+        if server.pending:
+            facts[server.pending.popleft()] = {"ended": "killed", "stdout": "", "wall": 0.0, "cpu": 0.0}
+        waiting.extendleft(reversed(server.pending))
+
+    def close(self) -> None:
+        """Stop all servers; the next `run` starts new ones."""
+        for server in self.alive:
+            server.stop()
+        self.alive.clear()
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the user's environment, except what some systems need to start a Python at all."""
+    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
+    packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    return kept | {
+        "PYTHONPATH": os.pathsep.join(packages),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
