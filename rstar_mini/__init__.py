@@ -1,1 +1,8 @@
-"""rstar_mini: rStar-Math on one machine."""
+"""rstar_mini: rStar-Math (arXiv 2501.04519) on one machine.
+
+`evolve` runs the rounds, `solve` answers a question by PPM-guided search, `load_run` opens a run, `evaluate_run` measures it again.
+"""
+
+from rstar_mini.api import evaluate_run, evolve, load_run, solve
+
+__all__ = ["evaluate_run", "evolve", "load_run", "solve"]

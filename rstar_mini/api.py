@@ -13,8 +13,6 @@ from rstar_mini.progress import Progress, Silent
 from rstar_mini.recipes import load_recipe
 from rstar_mini.types import Problem, Trajectory, Tree
 
-SHIPPED = "tiny-evolved"
-
 
 @dataclass(frozen=True, slots=True)
 class Solution:
@@ -69,3 +67,79 @@ def evolve(
     with this.owned(), Sandbox(**settings.sandbox.model_dump()) as box:
         Evolution(this, box, progress or Silent()).evolve(rounds or total)
     return this
+
+
+def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Solution:
+    """Solve one question by PPM-guided search with the last round of a run.
+
+    Args:
+        question: the problem's text.
+        run: a run directory; default runs/tiny when it has a finished round, else the shipped round-4 weights.
+
+    Raises:
+        UserError: the question is empty, or the run has no finished round.
+    """
+    from rstar_mini.evaluation.systems import test_budget
+    from rstar_mini.evolution.models import Models, shipped_models
+    from rstar_mini.sandbox import Sandbox
+    from rstar_mini.search import Expander, Selection, choose, search
+
+    if not question.strip():
+        raise UserError("the question is empty; give one, as in: rstar-mini solve \"Tom has 3 pens. ...\"")
+    default = Path("runs") / "tiny"
+    this = Run.load(Path(run)) if run else _finished(default)
+    if this and not this.last_round:
+        raise UserError(f"{this.path} has no finished round yet; go on with: rstar-mini evolve --run {this.path}")
+    recipe = this.recipe if this else load_recipe("tiny")
+    models = Models(recipe, this.path) if this else shipped_models(recipe)
+    last = this.last_round if this else len(recipe.rounds)
+    problem = Problem("question", " ".join(question.split()), "")
+    with Sandbox(**recipe.sandbox.model_dump()) as box:
+        expander = Expander(models.policy(last), box, models.scorer(last), f"{seed}/solve", ground_truth=False)
+        [tree] = search([problem], expander, test_budget(recipe))
+    chosen = choose(tree.terminals(), Selection(recipe.evaluation.selection))
+    source = f"round {last} of {this.path}" if this else "the shipped round-4 tiny weights"
+    return Solution(problem, tree, tree.trajectory(chosen) if chosen else None, source)
+
+
+def _finished(path: Path) -> Run | None:
+    """The run at `path` when there is one with a finished round."""
+    if not (path / "recipe.yaml").exists():
+        return None
+    run = Run.load(path)
+    return run if run.last_round else None
+
+
+def evaluate_run(
+    run: str | Path | None = None,
+    seeds: int = 1,
+    limit: int | None = None,
+    rounds: Sequence[int] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Compare greedy, vote and PPM-guided search at equal tokens on held-out problems, over several sampling seeds.
+
+    Args:
+        run: the run directory; default runs/tiny.
+        seeds: sampling seeds 0..seeds-1; the models are the run's own.
+        limit: held-out problems; default all of the split.
+        rounds: which rounds; default all that are finished.
+
+    Returns:
+        {"rounds": [{"round", "n", "seeds": [evaluation of each seed], "pooled": evaluation over all seeds}]}, also written
+        to evaluation.json in the run.
+
+    Raises:
+        UserError: the run is not there, or a round is not finished.
+    """
+    from rstar_mini.evaluation.repeat import evaluate_seeds
+
+    this = Run.load(Path(run) if run else Path("runs") / "tiny")
+    finished = [row["round"] for row in this.metrics()]
+    for number in rounds or ():
+        if number not in finished:
+            raise UserError(f"round {number} of {this.path} is not finished; finished rounds: {finished or 'none'}")
+    if seeds < 1 or (limit is not None and limit < 1):
+        raise UserError("--seeds and --limit must be at least 1")
+    with this.owned():
+        return evaluate_seeds(this, list(rounds or finished), seeds, limit, progress or Silent())

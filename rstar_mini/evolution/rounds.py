@@ -12,24 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.systems import evaluate
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evolution.harvest import harvest
+from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Searcher
 from rstar_mini.files import read_json, read_jsonl, write_json
 from rstar_mini.finetune.sft import train_policy
-from rstar_mini.models import DTYPES, load_base, load_policy, load_ppm, save_model
-from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.models import save_model
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
-from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.problems import load_problems
 from rstar_mini.progress import Progress
-from rstar_mini.prompts import TEMPLATES, Prompt
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem, Trajectory
 
@@ -49,7 +46,8 @@ class Evolution:
         self.problems = load_problems(**recipe.problems.model_dump())
         held = recipe.evaluation
         self.heldout = load_problems(held.path, held.split, held.limit, recipe.problems.families, recipe.problems.levels)
-        self.base, self.tokenizer = load_base(recipe.policy.base)
+        self.models = Models(recipe, run.path)
+        self.models.show_worked(self.problems)
 
     def evolve(self, rounds: int) -> None:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
@@ -78,30 +76,10 @@ class Evolution:
 
     def _search(self, number: int) -> dict[str, Any]:
         """Trees for all problems with the models of the round before, then trajectories and pairs from them."""
-        scorer = self.scorer(number - 1) if self.recipe.rounds[number - 1].annotation == "ppm" else None
-        searcher = Searcher(self.run, number, self.policy(number - 1), scorer, self.box, self.progress)
+        scorer = self.models.scorer(number - 1) if self.recipe.rounds[number - 1].annotation == "ppm" else None
+        searcher = Searcher(self.run, number, self.models.policy(number - 1), scorer, self.box, self.progress)
         counts = searcher.search(self.problems)
         return counts | harvest(self.run, number, self.problems)
-
-    def policy(self, number: int) -> TransformersPolicy:
-        """The policy of a round, ready to search; round 0 is the base, shown examples where the recipe says so."""
-        settings = self.recipe.policy
-        model = (self._policy_model(number) if number else self.base).to(DTYPES[settings.dtype])
-        return TransformersPolicy(model, self.tokenizer, self._prompt(number), settings.max_step_tokens, settings.batch_rows)
-
-    def scorer(self, number: int) -> PPMScorer:
-        """The PPM of a round, ready to score."""
-        model = load_ppm(self.run.round(number) / "ppm", self._policy_model(number))
-        model = model.to(DTYPES[self.recipe.policy.dtype])
-        return PPMScorer(model, self.tokenizer, self._prompt(number), self.recipe.policy.batch_rows)
-
-    def _policy_model(self, number: int) -> PreTrainedModel:
-        return load_policy(self.run.round(number) / "policy", self.recipe.policy.base)
-
-    def _prompt(self, number: int) -> Prompt:
-        """Zero-shot for a fine-tuned policy; for the base the first worked solutions as examples."""
-        shots = [(p.question, p.solution) for p in self.problems if p.solution]
-        return Prompt(TEMPLATES[self.recipe.policy.prompt], () if number else shots[: self.recipe.policy.shots])
 
     def _train_policy(self, number: int, folder: Path) -> dict[str, Any]:
         """Section 3.2: from the base model, on the best trajectories of this round's trees."""
@@ -111,9 +89,9 @@ class Evolution:
             if not trajectories:
                 raise UserError(f"round {number} solved no problem, so there is nothing to train on; give more rollouts or easier problems")
             model, curve = train_policy(
-                load_base(self.recipe.policy.base)[0],
-                self.tokenizer,
-                self._prompt(number),
+                self.models.weights(0),
+                self.models.tokenizer,
+                self.models.prompt(number),
                 trajectories,
                 self.recipe.sft,
                 self.recipe.seed + number,
@@ -133,10 +111,10 @@ class Evolution:
             training = [pair for pair in pairs if pair.problem.id not in held]
             if not training:
                 raise UserError(f"round {number} gave no preference pair: every tree was all right or all wrong; give more rollouts")
-            policy, prompt = self._policy_model(number), self._prompt(number)
+            policy, prompt = self.models.weights(number), self.models.prompt(number)
             seed, name = self.recipe.seed + number, f"round {number}: PPM"
-            model, curve = train_ppm(policy, self.tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, name)
-            accuracy = pair_accuracy(model, self.tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held])
+            model, curve = train_ppm(policy, self.models.tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, name)
+            accuracy = pair_accuracy(model, self.models.tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held])
             save_model(model, folder / "ppm")
             write_json(log, {"curve": curve, "accuracy": accuracy})
         return {"ppm": _curve_ends(log), "ppm_accuracy": read_json(log)["accuracy"]}
@@ -144,8 +122,8 @@ class Evolution:
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
         self.progress.stage(f"round {number}: held-out evaluation", len(self.heldout))
-        scorer = self.scorer(number) if number else None
-        policy, seed = self.policy(number), f"{self.recipe.seed}/evaluation"
+        scorer = self.models.scorer(number) if number else None
+        policy, seed = self.models.policy(number), f"{self.recipe.seed}/evaluation"
         outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
         summary = summarise(self.heldout, outcomes, self.recipe.seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")

@@ -23,6 +23,8 @@ from trl import SFTConfig, SFTTrainer
 from rstar_mini.code_cot import TAGS
 from rstar_mini.models import save_compact
 from rstar_mini.problems import load_problems
+from rstar_mini.problems.generate import CORE
+from rstar_mini.problems.story import NAMES, OBJECTS, noun
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import PLAIN
 from rstar_mini.recipes.schema import Training
@@ -30,16 +32,22 @@ from rstar_mini.training import run_trainer, trainer_settings
 from rstar_mini.types import Problem
 
 PAD, EOS = "<pad>", "<eos>"
-WORDS = Regex(r"\n# |\n| ?[A-Za-z_]+|[0-9]| ?[^\sA-Za-z0-9_]+| +")
-SNIPPET_NAMES = "total cost left each count price sum part rest size half time speed way gap share".split()
-SETTINGS = Training(epochs=12, batch=64, lr=3e-3, warmup=50, schedule="cosine", weight_decay=0.1)
+# Phrases of the format first (each becomes one token), then words, single digits, and the rest.
+PRETOKENS = Regex(
+    r"\n# Now print the final answer\nprint\(|The answer is \\boxed\{|\n# ?| ?[A-Za-z_]+| ?[0-9]| ?[^\sA-Za-z0-9_]+|\n| +"
+)
+SNIPPETS = 10_000
+WORKED_REPEATS = 5  # the worked solutions are few, and nothing else shows the format
+NOUNS = [noun(entry)[1] for entry in OBJECTS] + list(NAMES)
+VARIABLES = "total sum left rest other third each share many half gap need cost pay new gone all full".split()
+SETTINGS = Training(epochs=8, batch=64, lr=3e-3, warmup=100, schedule="cosine", weight_decay=0.1)
 
 
-def build_tokenizer(texts: Iterable[str], vocab_size: int = 1024) -> PreTrainedTokenizerFast:
+def build_tokenizer(texts: Iterable[str], vocab_size: int = 1536) -> PreTrainedTokenizerFast:
     """A byte-pair tokenizer of whole words and single digits, in which every tag is one token."""
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(WORDS, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [pre_tokenizers.Split(PRETOKENS, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -55,27 +63,30 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int = 1024) -> PreTrainedT
 
 
 def snippets(rng: Random, count: int) -> Iterator[str]:
-    """Short programs with what they print: arithmetic over names, long enough to train late positions, about nothing at all."""
+    """Random programs under a line of notes: they look values up in the notes, compute with them, and print one.
+
+    They are about nothing, but teach what every solution needs: to find a number by its name and to copy it, what names are
+    known, and how a program goes on in late positions.
+    """
     for _ in range(count):
-        names = rng.sample(SNIPPET_NAMES, rng.randint(2, 6))
-        values = {names[0]: rng.randint(2, 99)}
-        lines = [f"{names[0]} = {values[names[0]]}"]
-        for name in names[1:]:
-            left, operator = rng.choice(list(values)), rng.choice("+-*")
-            right = rng.choice([*values, str(rng.randint(2, 60))])
-            value = eval(f"{left} {operator} {right}", {}, dict(values))  # our own text, never a model's
-            if 0 < value < 1000:
-                values[name] = value
-                lines.append(f"{name} = {left} {operator} {right}")
+        notes = {word: rng.randint(2, 199) for word in rng.sample(NOUNS, rng.randint(2, 6))}
+        names = rng.sample(VARIABLES, len(VARIABLES))
+        values: dict[str, int] = {}
+        lines = [". ".join(f"{word} {number}" if rng.random() < 0.5 else f"{number} {word}" for word, number in notes.items()) + "."]
+        for word in rng.sample(list(notes), rng.randint(1, len(notes))):
+            left = rng.choice([str(rng.choice(list(notes.values()))), *values])
+            expression = f"{left} {rng.choice('+-*')} {notes[word]}"
+            values[names.pop()] = eval(expression, {}, dict(values))  # our own text, never a model's
+            lines.append(f"# Find the {word}\n{list(values)[-1]} = {expression}")
         shown = rng.choice(list(values))
         yield "\n".join([*lines, f"print({shown})", str(values[shown])])
 
 
 def corpus(problems: Iterable[Problem], rng: Random) -> list[str]:
-    """Questions, snippets as many as a quarter of them, and every worked solution under its question."""
+    """The questions alone, the snippets, and every worked solution under its question."""
     problems = list(problems)
     worked = [PLAIN.format(question=p.question) + p.solution for p in problems if p.solution]
-    return [p.question for p in problems] + list(snippets(rng, len(problems) // 4)) + worked
+    return [p.question for p in problems] + list(snippets(rng, SNIPPETS)) + worked * WORKED_REPEATS
 
 
 def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Phi3Config:
@@ -124,7 +135,7 @@ def main() -> None:
 
     with best_progress() as progress:
         settings = SETTINGS.model_copy(update={"epochs": arguments.epochs})
-        model, tokenizer, curve = pretrain(load_problems("generated", "train"), settings, arguments.seed, progress)
+        model, tokenizer, curve = pretrain(load_problems("generated", "train", families=CORE), settings, arguments.seed, progress)
         progress.say(f"final loss {curve[-1]['loss']:.4f}")
     save_compact(model, arguments.out)
     tokenizer.save_pretrained(arguments.out)

@@ -1,4 +1,4 @@
-"""A word problem while it is being told: clauses with several phrasings, the facts so far, and the steps that solve it."""
+"""A word problem while it is told: clauses with several phrasings, what is known so far, and the solving steps."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
 
-from rstar_mini.code_cot import CODE, END_ANSWER, END_CODE, END_STEP, output_block
+from rstar_mini.code_cot import ANSWER, CODE, END_ANSWER, END_CODE, END_STEP, output_block
 
+Value = int | Fraction
 NAMES = (
-    "Adam Alice Amir Anna Ben Carla David Ella Emma Felix Grace Hugo Ivan Jack Lena Lucy Mark Mia Nina Omar Paul Rosa "
-    "Sara Tom"
-).split()
+    "Adam", "Alice", "Amir", "Anna", "Ben", "Carla", "David", "Ella", "Emma", "Felix", "Grace", "Hugo", "Ivan",
+    "Jack", "Lena", "Lucy", "Mark", "Mia", "Nina", "Omar", "Paul", "Rosa", "Sara", "Tom",
+)  # fmt: skip
 OBJECTS = (
-    "ball banana bead book button cake card coin cookie cup doll flower hat lemon kite marble nut "
-    "pear pen pencil plate plum ring rock shell spoon stamp sticker toy"
-).split()
+    "ball", "banana", "bead", "button", "cake", "card", "coin", "cookie", "cup", "doll", "flower", "hat",
+    "kite", "lemon", "marble", "nut", "pear", "pen", "pencil", "plate", "plum", "ring", "rock", "shell", "spoon",
+    "stamp", "sticker", "toy",
+)  # fmt: skip
 
 
 class DeadEndError(Exception):
@@ -37,17 +39,18 @@ def clause(text: str) -> Clause:
     return Clause(tuple(line for line in lines if not line.startswith("~")), held)
 
 
-def noun(entry: str) -> tuple[str, str]:
-    """Singular and plural of an entry of `OBJECTS`."""
-    singular, _, plural = entry.partition(":")
-    return singular, plural or singular + "s"
+def noun(singular: str) -> tuple[str, str]:
+    """An object's singular and plural."""
+    return singular, singular + "s"
 
 
 class Story:
     """What has been said and computed so far.
 
-    `slots` fills the braces of the phrasings: `A` is the person the story is about now, `C` a helper, `D` a bystander,
-    `s`/`o` one object and many, `s2`/`o2` another kind of object.
+    `steps` are the computing steps as (comment, code); `setup` comes before them and computes nothing, such as an
+    import. `slots` fills the braces of the phrasings: `A` is the person the story is about now, `C` a helper, `D` a
+    bystander, `E` one who comes in at the end, `s`/`o` one object and many, `s2`/`o2` and `s3`/`o3` other
+    kinds of objects.
     """
 
     def __init__(self, rng: Random, heldout: bool) -> None:
@@ -55,12 +58,13 @@ class Story:
         self.heldout = heldout
         self.unseen = False
         self.sentences: list[str] = []
+        self.setup: list[tuple[str, str]] = []
         self.steps: list[tuple[str, str]] = []
-        self.values: dict[str, int | Fraction] = {}
-        self.people = rng.sample(NAMES, 8)
-        (s, o), (s2, o2) = (noun(entry) for entry in rng.sample(OBJECTS, 2))
-        self.slots: dict[str, str] = {"s": s, "o": o, "s2": s2, "o2": o2}
-        self.slots |= {"A": self.people.pop(), "C": self.people.pop(), "D": self.people.pop()}
+        self.values: dict[str, Value] = {}
+        self.people = rng.sample(NAMES, 9)
+        (s, o), (s2, o2), (s3, o3) = map(noun, rng.sample(OBJECTS, 3))
+        self.slots: dict[str, str] = {"s": s, "o": o, "s2": s2, "o2": o2, "s3": s3, "o3": o3}
+        self.slots |= {role: self.people.pop() for role in "ACDE"}
 
     def say(self, says: Clause, **slots: object) -> None:
         """Add one sentence (or a few) in a phrasing drawn at random."""
@@ -70,21 +74,21 @@ class Story:
         text = text.format_map(self.slots | {name: str(value) for name, value in slots.items()})
         self.sentences.append(text[0].upper() + text[1:])
 
-    def step(self, comment: str, names: str, expression: str, value: int | Fraction | None = None, setup: str = "") -> str:
+    def step(self, comment: str, names: str, expression: str, value: Value | None = None) -> str:
         """Add a computing step and return its variable, the first of `names` that is free.
 
-        `value` is needed only where the expression is more than arithmetic; `setup` holds lines that come before it.
+        `value` is needed only where the expression is more than arithmetic.
         """
         name = next((name for name in names.split() if name not in self.values), None)
         if name is None:
             raise DeadEndError
         self.values[name] = self.value(expression) if value is None else value
-        self.steps.append((comment.format_map(self.slots), f"{setup}{name} = {expression}"))
+        self.steps.append((comment.format_map(self.slots), f"{name} = {expression}"))
         return name
 
-    def value(self, expression: str) -> int | Fraction:
+    def value(self, expression: str) -> Value:
         """What an arithmetic expression over the variables so far is worth."""
-        result: int | Fraction = eval(expression, {"Fraction": Fraction}, self.values)  # our own text, never a model's
+        result: Value = eval(expression, {"Fraction": Fraction}, self.values)  # our own text, never a model's
         return result
 
     @property
@@ -94,13 +98,13 @@ class Story:
 
     def solution(self) -> str:
         """The worked solution in the format of `code_cot`."""
-        last = self.steps[-1][1].splitlines()[-1].split(" = ")[0]
-        answer = str(self.values[last])
-        code = [f"# {comment}\n{line}\n{END_STEP}" for comment, line in self.steps]
+        last, answer = list(self.values)[-1], str(self.answer)
+        code = [f"# {comment}\n{line}\n{END_STEP}" for comment, line in self.setup + self.steps]
         code.append(f"# Now print the final answer\nprint({last})\n{END_CODE}")
-        return f"{CODE}\n" + "\n".join(code) + output_block(answer) + f"<answer>The answer is \\boxed{{{answer}}}{END_ANSWER}"
+        boxed = f"{ANSWER}The answer is \\boxed{{{answer}}}{END_ANSWER}"
+        return f"{CODE}\n" + "\n".join(code) + output_block(answer) + boxed
 
     @property
-    def answer(self) -> int | Fraction:
+    def answer(self) -> Value:
         """The value of the last step."""
         return list(self.values.values())[-1]

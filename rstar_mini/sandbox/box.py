@@ -6,7 +6,6 @@ import os
 import re
 import threading
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 from rstar_mini.sandbox.program import Limits
@@ -15,12 +14,19 @@ from rstar_mini.types import Execution, Status
 
 _WALL_FACTOR = 5  # wall-clock seconds allowed for each CPU second: ends programs that sleep
 _MARGIN = 0.3  # CPU times this near the limit, as a share of it, may be noise and are measured again
-_HEAVY = re.compile(r"\b(sympy|numpy|scipy)\b")
+_NEEDS_HEAVY = re.compile(r"\b(sympy|numpy|scipy)\b")
 # Cheap modules that programs use; whatever else they import is loaded in their own process.
-_LEAN_MODULES = tuple(
-    "bisect cmath collections datetime decimal fractions functools heapq itertools math operator random re statistics".split()
+_LEAN = (
+    "import bisect, cmath, collections, datetime, decimal, fractions, functools",
+    "import heapq, itertools, math, operator, random, re, statistics, string",
 )
-_HEAVY_MODULES = (*_LEAN_MODULES, "sympy", "numpy")
+# Both are seeded, so that programs give one result, and a first equation makes sympy load what it loads late.
+_HEAVY = (
+    *_LEAN,
+    "import numpy; numpy.random.seed(0)",
+    "import sympy, sympy.core.random; sympy.core.random.seed(0)",
+    "import sympy; x = sympy.Symbol('x'); sympy.simplify(sympy.solve(x**2 - 3 * x + 1, x)[0])",
+)
 
 
 class Sandbox:
@@ -41,14 +47,14 @@ class Sandbox:
         self.requests = self.programs = 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # Two kinds of server, because a fork copies page tables: one that holds sympy forks several times slower.
-        self._lean, self._heavy = Servers(cores, _LEAN_MODULES), Servers(cores, _HEAVY_MODULES)
+        self._lean, self._heavy = Servers(cores, _LEAN), Servers(cores, _HEAVY)
         self._known: dict[str, Execution] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -72,7 +78,7 @@ class Sandbox:
             self.requests += len(codes)
             self.programs += len(new)
             for servers, heavy in ((self._lean, False), (self._heavy, True)):
-                self._run_new(servers, [code for code in new if bool(_HEAVY.search(code)) is heavy])
+                self._run_new(servers, [code for code in new if bool(_NEEDS_HEAVY.search(code)) is heavy])
             return [self._known[code] for code in codes]
 
     def _run_new(self, servers: Servers, codes: list[str]) -> None:
@@ -84,7 +90,7 @@ class Sandbox:
 
     def _doubtful(self, facts: Facts) -> bool:
         """True when running the program again, alone, could give another status."""
-        near = facts["ended"] != "timeout" and facts["cpu"] >= (1 - _MARGIN) * self.limits.cpu_seconds
+        near: bool = facts["ended"] != "timeout" and facts["cpu"] >= (1 - _MARGIN) * self.limits.cpu_seconds
         return near or facts["ended"] == "killed"
 
     def _judge(self, facts: Facts) -> Execution:
@@ -99,7 +105,7 @@ class Sandbox:
         if facts["ended"] == "output" or len(facts["stdout"]) > self.limits.output_chars:
             return Status.OUTPUT, f"more than {self.limits.output_chars} characters printed"
         if facts["ended"] == "timeout" or facts["cpu"] > self.limits.cpu_seconds:
-            return Status.TIMEOUT, f"more than {self.limits.cpu_seconds:g} s of CPU time, or {_WALL_FACTOR} times that waiting"
+            return Status.TIMEOUT, f"more than {self.limits.cpu_seconds:g} s of CPU time, or much longer asleep"
         kind, _, message = facts["record"].partition("\n")
         if facts["exit"] < 0:
             return Status.KILLED, f"ended by signal {-facts['exit']}"

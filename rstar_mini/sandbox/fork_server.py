@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
-import random
 import select
 import signal
 import sys
@@ -26,13 +24,12 @@ _CHUNK = 65536
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <sys/prctl.h>
 
 
-def main(*modules: str) -> None:
-    """Serve until end of input. `modules` are imported first, where they are installed."""
+def main(*warm_up: str) -> None:
+    """Serve until end of input. `warm_up` statements run first; those whose packages are missing have no effect."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in modules:
+    for statement in warm_up:
         with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    random.seed(0)  # a program that forgets to seed still gives the same result every time
+            exec(statement, {})
     os.rmdir(os.getcwd())  # in a removed folder nothing can be created, so nothing can leak to the next program
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SUBREAPER, 1)
@@ -48,7 +45,7 @@ def main(*modules: str) -> None:
 
 
 def _private_channels() -> tuple[Any, Any]:
-    """Move the channels to the main process away from descriptors 0-2, which children inherit; then 0 and 2 are empty."""
+    """Move the channels to the main process away from descriptors 0-2, which children inherit; empty 0 and 2."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import gc
 import os
+import random
 import sys
 import types
 from typing import NamedTuple, NoReturn
@@ -35,6 +36,7 @@ def execute(code: str, secret: bytes) -> NoReturn:
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     # The site module, which servers do without, would have defined exit and quit.
     main.__dict__.update(__builtins__=builtins, exit=sys.exit, quit=sys.exit)
+    random.seed(0)  # Python seeds anew after a fork; a program that does not seed should still give one result
     gc.enable()
     try:
         exec(compile(code, FILENAME, "exec", dont_inherit=True), main.__dict__)

@@ -38,7 +38,7 @@ getattr(importlib.import_module("rstar_mini.sandbox." + server), function)(*sys.
 class Server:
     """One server process, the programs it was given and has not answered, and the thread that reads its replies."""
 
-    def __init__(self, modules: tuple[str, ...], inbox: SimpleQueue[tuple[Server, bytes]]) -> None:
+    def __init__(self, warm_up: tuple[str, ...], inbox: SimpleQueue[tuple[Server, bytes]]) -> None:
         self.pending: deque[int] = deque()
         self.answered = False
         self.folder = tempfile.mkdtemp(prefix="rstar-mini-")
@@ -46,7 +46,7 @@ class Server:
         # Not -I: it would ignore PYTHONHASHSEED too. These flags with a bare environment isolate just as well.
         command = [sys.executable, "-s", "-S", "-P", "-B", "-c", _BOOT]
         self.process = subprocess.Popen(
-            [*command, str(here.parent), str(here), _SERVER, "main", *modules],
+            [*command, str(here.parent), str(here), _SERVER, "main", *warm_up],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -86,10 +86,10 @@ class Server:
 
 
 class Servers:
-    """Up to `size` servers of one kind, started when there is work for them."""
+    """Up to `size` servers of one kind, each running the `warm_up` statements once, started when there is work."""
 
-    def __init__(self, size: int, modules: tuple[str, ...] = ()) -> None:
-        self.size, self.modules = size, modules
+    def __init__(self, size: int, warm_up: tuple[str, ...]) -> None:
+        self.size, self.warm_up = size, warm_up
         self.alive: list[Server] = []
         self.inbox: SimpleQueue[tuple[Server, bytes]] = SimpleQueue()
 
@@ -112,7 +112,7 @@ class Servers:
 
     def _feed(self, waiting: deque[int], codes: list[str], limits: Limits) -> None:
         while len(self.alive) < min(self.size, len(waiting)):
-            self.alive.append(Server(self.modules, self.inbox))
+            self.alive.append(Server(self.warm_up, self.inbox))
         for _ in range(_IN_FLIGHT):
             for server in self.alive:
                 if waiting and len(server.pending) < _IN_FLIGHT:
@@ -137,7 +137,7 @@ class Servers:
         server.stop()
         if not server.answered and server.process.returncode > 0:
             code = server.process.returncode
-            raise UserError(f"the sandbox's Python, {sys.executable}, ended with code {code} at start: check that it runs")
+            raise UserError(f"the sandbox's Python, {sys.executable}, ended with code {code} at start: does it run?")
         if server.pending:
             facts[server.pending.popleft()] = {"ended": "killed", "stdout": "", "wall": 0.0, "cpu": 0.0}
         waiting.extendleft(reversed(server.pending))

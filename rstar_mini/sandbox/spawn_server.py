@@ -18,8 +18,8 @@ from typing import Any
 from rstar_mini.sandbox.program import RECORD_FD, Limits, execute
 
 
-def main(*modules: str) -> None:
-    """Serve until end of input. There is no process to share imported `modules` with, so they are left out."""
+def main(*_warm_up: str) -> None:
+    """Serve until end of input. Nothing that this process imports would be shared with a program, so nothing is."""
     for line in sys.stdin.buffer:
         code, *limits = json.loads(line)
         sys.stdout.buffer.write(json.dumps(_run(code, Limits(*limits))).encode() + b"\n")
@@ -39,7 +39,7 @@ def child() -> None:
 def _run(code: str, limits: Limits) -> dict[str, Any]:
     secret = secrets.token_bytes(16)
     start = time.monotonic()
-    command = sys.orig_argv[: sys.orig_argv.index("main")] + ["child"]
+    command = [*sys.orig_argv[: sys.orig_argv.index("main")], "child"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin and process.stdout and process.stderr

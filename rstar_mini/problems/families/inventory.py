@@ -1,15 +1,30 @@
-"""Families about what people own: inventory, money, unit prices, sharing."""
+"""Inventory: objects that people get, give away, share and compare."""
 
 from __future__ import annotations
 
 from rstar_mini.problems.moves import (
-    ADD, ADD_BATCH, BOTH, FEWER, GAP, HALF, HALF_AS, MORE, NEED, PART_AS, SPLIT, SUB, SUB_BATCH, TIMES, TIMES_AS,
-    Move, Op, Theme, plain, start,
+    ADD,
+    ADD_BATCH,
+    BOTH,
+    FEWER,
+    GAP,
+    HALF,
+    HALF_AS,
+    MORE,
+    NEED,
+    PART_AS,
+    SPLIT,
+    SUB,
+    SUB_BATCH,
+    TIMES,
+    TIMES_AS,
+    Move,
+    Theme,
+    grid,
+    plain,
+    single,
 )
 from rstar_mini.problems.story import clause
-
-_PRODUCTS = [(n, m) for n in range(2, 11) for m in range(3, 13) if n != m]
-_SHARES = [(n * m, m) for n in range(3, 13) for m in range(2, 9)]
 
 HAS = clause("""
     {A} has {n} {o}.
@@ -82,9 +97,9 @@ GIVES_HALF = clause("""
 """)
 SHARES = clause("""
     {A} puts the {o} equally into {n} bags and keeps only one bag.
-    {n} people share the {o} equally, and {A} is one of them.
+    {n} people share the {o} of {A} equally, and {A} is one of them.
     {A} shares the {o} equally in {n} parts and keeps one part.
-    The {o} go equally to {n} people, and one of them is {A}.
+    The {o} of {A} go equally to {n} people, and one of them is {A}.
     ~ {A} keeps one of {n} equal parts of the {o} and gives away the rest.
 """)
 HAS_MORE = clause("""
@@ -164,76 +179,31 @@ ASIDE_HAS = clause("""
     {D} has {n} {o}.
     There are {n} {o} in the bag of {D}.
     {D} buys {n} {o}.
-    {D} also has {n} {o2}.
+    {D} has {n} {o2} in a box.
     ~ In the bag of {D} there are {n} {o}.
 """)
 
 COMPARISONS = (
-    Move(MORE, HAS_MORE), Move(FEWER, HAS_FEWER), Move(TIMES_AS, HAS_TIMES), Move(PART_AS, HAS_PART),
+    Move(MORE, HAS_MORE),
+    Move(FEWER, HAS_FEWER),
+    Move(TIMES_AS, HAS_TIMES),
+    Move(PART_AS, HAS_PART),
     Move(HALF_AS, HAS_HALF),
-)  # fmt: skip
+)
 CHANGES = (Move(ADD, GETS), Move(SUB, GIVES), Move(TIMES, GROWS), Move(HALF, GIVES_HALF))
 BATCHES = (Move(ADD_BATCH, GETS_BOXES), Move(SUB_BATCH, GIVES_EACH))
 ENDS = (Move(BOTH, asks=ASK_BOTH), Move(GAP, asks=ASK_GAP), Move(NEED, asks=ASK_NEED))
 STARTS = (
     Move(plain(5, 60), HAS),
-    Move(start("Count the {o} in all boxes", "all", "{n} * {m}", lambda v: _PRODUCTS), HAS_BOXES),
+    Move(single("Count the {o} in all boxes", "all", "{n} * {m}", grid(range(2, 11), range(3, 13))), HAS_BOXES),
     Move(
-        start("Count the red and blue {o}", "all", "{n} + {m}", lambda v: [(n, m) for n in range(3, 31) for m in range(3, 31)]),
+        single("Count the red and blue {o}", "all", "{n} + {m}", grid(range(3, 31), range(3, 31))),
         HAS_COLOURS,
     ),
 )
-INVENTORY = Theme(STARTS, (*CHANGES, *BATCHES, *COMPARISONS, Move(SPLIT, SHARES), Move(BOTH, GETS_ALL), *ENDS), ASK_NOW,
-                  aside=ASIDE_HAS)  # fmt: skip
-
-ASK_FULL = clause("""
-    {A} packs {n} {o} in each box. How many boxes are full?
-    Each box holds {n} {o}. How many full boxes can {A} pack?
-    {A} puts the {o} into boxes of {n}. Find the number of full boxes.
-    How many full boxes of {n} {o} can {A} pack?
-    ~ How many boxes are full if {A} puts {n} {o} into each box?
-""")
-ASK_OVER = clause("""
-    {A} packs {n} {o} in each box. How many {o} are left over?
-    Each box holds {n} {o}. How many {o} are not in a full box?
-    {A} puts the {o} into boxes of {n}. Find the number of {o} left over.
-    {n} friends share the {o} of {A} equally. How many {o} are left over?
-    ~ How many {o} are left over if {A} puts {n} {o} into each box?
-""")
-ASK_EACH = clause("""
-    {A} shares the {o} equally with {n} friends in all. How many {o} does each friend get?
-    {n} friends share the {o} of {A} equally. How many {o} are there for each?
-    {A} puts the {o} equally into {n} bags. How many {o} are in each bag?
-    The {o} of {A} go equally to {n} people. How many {o} does each get?
-    ~ How many {o} does each of {n} friends get if they share the {o} of {A} equally?
-""")
-ASK_FILL = clause("""
-    {A} packs {n} {o} in each box. How many more {o} does {A} need to fill the last box?
-    Each box holds {n} {o}. How many {o} are missing in the last box of {A}?
-    {A} puts the {o} into boxes of {n}. Find how many {o} the last box is short of.
-    {A} puts {n} {o} into each bag. How many more {o} must {A} get to fill the last bag?
-    ~ How many more {o} does {A} need to fill the last box if each box holds {n} {o}?
-""")
-PACKS = clause("""
-    {A} packs {n} {o} in each box and sells the rest.
-    {A} puts all the {o} into boxes of {n}.
-    {A} packs the {o}. Each box holds {n} {o}.
-    All the {o} go into boxes with {n} in each.
-    ~ {n} in each, {A} puts all the {o} into boxes.
-""")
-
-
-def _uneven(v: int) -> list[tuple[int, ...]]:
-    return [(n,) for n in range(3, 13) if v % n and v > n]
-
-
-FULL = Op((("Count the full boxes", "full", "{v} // {n}"),), _uneven)
-OVER = Op((("Find how many are left over", "over", "{v} % {n}"),), _uneven)
-FILL = Op((("Find how many are left over", "over", "{v} % {n}"), ("Find how many are missing", "need", "{n} - {r}")), _uneven)
-PACK = Op((("Count the boxes", "boxes", "{v} // {n}"),), lambda v: [(n,) for n in range(2, 13) if v % n == 0 and v > 3 * n])
-SHARING = Theme(
-    (Move(plain(20, 99), HAS), *STARTS[1:]),
-    (*CHANGES[:2], *BATCHES, *COMPARISONS, Move(PACK, PACKS, unit="boxes"), Move(BOTH, GETS_ALL),
-     Move(FULL, asks=ASK_FULL), Move(OVER, asks=ASK_OVER), Move(SPLIT, asks=ASK_EACH), Move(FILL, asks=ASK_FILL)),
-    None, aside=ASIDE_HAS, low=1,
-)  # fmt: skip
+INVENTORY = Theme(
+    STARTS,
+    (*CHANGES, *BATCHES, *COMPARISONS, Move(SPLIT, SHARES), Move(BOTH, GETS_ALL), *ENDS),
+    ASK_NOW,
+    aside=ASIDE_HAS,
+)

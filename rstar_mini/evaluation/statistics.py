@@ -1,0 +1,46 @@
+"""How sure a measured accuracy is: Wilson intervals, and the bootstrap for two systems on the same problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
+
+
+def interval(k: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval for `k` right of `n`, as shares in [0, 1]; (0, 1) when nothing was measured.
+
+    Raises:
+        ValueError: `k` is not between 0 and `n`.
+    """
+    if not 0 <= k <= n:
+        raise ValueError(f"{k} right of {n} is impossible")
+    if n == 0:
+        return 0.0, 1.0
+    spread = Z95 * math.sqrt(k * (n - k) / n + Z95**2 / 4)
+    low, high = ((k + Z95**2 / 2 + sign * spread) / (n + Z95**2) for sign in (-1, 1))
+    return max(0.0, low), min(1.0, high)
+
+
+def paired_bootstrap(
+    a: Sequence[bool], b: Sequence[bool], seed: int, draws: int = 10_000
+) -> tuple[float, float, float]:
+    """Difference in accuracy of `a` over `b` on the same problems with its 95 % interval: (mean, low, high).
+
+    A problem's difference is -1, 0 or 1, so a resample of the problems is a multinomial draw of how often each occurs:
+    the same distribution as drawing problem by problem, at the cost of `draws` x 3 numbers.
+
+    Raises:
+        ValueError: the lists are empty or of different lengths.
+    """
+    if len(a) != len(b) or not a:
+        raise ValueError(f"paired lists must be of one length and not empty, not {len(a)} and {len(b)}")
+    n = len(a)
+    worse = sum(y and not x for x, y in zip(a, b, strict=True))
+    better = sum(x and not y for x, y in zip(a, b, strict=True))
+    counts = np.random.default_rng(seed).multinomial(n, [worse / n, 1 - (worse + better) / n, better / n], size=draws)
+    low, high = np.percentile((counts[:, 2] - counts[:, 0]) / n, [2.5, 97.5])
+    return (better - worse) / n, float(low), float(high)

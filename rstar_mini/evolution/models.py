@@ -1,0 +1,64 @@
+"""The models of a round, ready to search and to score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from rstar_mini.models import DTYPES, load_base, load_policy, load_ppm
+from rstar_mini.paths import data_file
+from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.prompts import TEMPLATES, Prompt
+from rstar_mini.recipes import Recipe
+from rstar_mini.types import Problem
+
+SHIPPED = "tiny-evolved"
+
+
+class Models:
+    """The base model and what the rounds of a run made of it.
+
+    Args:
+        recipe: names the base, the prompt and the precision of search.
+        folder: holds round-1/policy, round-1/ppm and so on; of the shipped weights only the last round is there.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe, self.folder = recipe, folder
+        self.base, self.tokenizer = load_base(recipe.policy.base)
+        self.shots: Sequence[tuple[str, str]] = ()
+
+    def show_worked(self, problems: Sequence[Problem]) -> None:
+        """Show the base policy the first worked solutions, as many as the recipe asks for (round 1 of section 3.4)."""
+        worked = [(p.question, p.solution) for p in problems if p.solution]
+        self.shots = worked[: self.recipe.policy.shots]
+
+    def prompt(self, number: int) -> Prompt:
+        """Zero-shot for a fine-tuned policy; for the base, round 0, with the examples shown to it."""
+        return Prompt(TEMPLATES[self.recipe.policy.prompt], () if number else self.shots)
+
+    def weights(self, number: int) -> PreTrainedModel:
+        """The policy's weights after a round, in fp32."""
+        if number == 0:
+            return load_base(self.recipe.policy.base)[0]
+        return load_policy(self.folder / f"round-{number}" / "policy", self.recipe.policy.base)
+
+    def policy(self, number: int) -> TransformersPolicy:
+        """The policy of a round; round 0 is the base."""
+        settings = self.recipe.policy
+        model = self.weights(number).to(DTYPES[settings.dtype])
+        return TransformersPolicy(model, self.tokenizer, self.prompt(number), settings.max_step_tokens, settings.batch_rows)
+
+    def scorer(self, number: int) -> PPMScorer:
+        """The PPM of a round."""
+        model = load_ppm(self.folder / f"round-{number}" / "ppm", self.weights(number))
+        model = model.to(DTYPES[self.recipe.policy.dtype])
+        return PPMScorer(model, self.tokenizer, self.prompt(number), self.recipe.policy.batch_rows)
+
+
+def shipped_models(recipe: Recipe) -> Models:
+    """The evolved tiny models that come with the project."""
+    return Models(recipe, data_file(SHIPPED))

@@ -1,0 +1,204 @@
+"""The report of a run: one self-contained HTML page, the same to the byte from the same files."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import matplotlib.style
+import yaml
+from matplotlib.figure import Figure
+
+from rstar_mini.errors import UserError
+from rstar_mini.files import write_bytes
+from rstar_mini.show.figures import accuracy_figure, coverage_figure
+from rstar_mini.show.tables import HEADERS, difference, number, result_cells, share
+from rstar_mini.show.tree_plot import draw_tree
+from rstar_mini.types import Tree
+
+if TYPE_CHECKING:
+    from rstar_mini.evolution.run import Run
+    from rstar_mini.ppm.pairs import Pair
+
+PAIRS_SHOWN, UNSOLVED_SHOWN = 10, 50
+RESULTS = {"round", "seed", "evaluation", "coverage", "ppm_accuracy"}  # the rest of a round's metrics is its budget
+
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
+h2{margin-top:2.5rem;border-bottom:1px solid #ccc}
+table{border-collapse:collapse;display:block;overflow-x:auto}
+th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
+th{border-bottom:2px solid #888}
+img{max-width:100%}
+pre,code{font:13px/1.4 ui-monospace,monospace}
+pre{white-space:pre-wrap;margin:0}
+.chosen{background:#eaf2fb}.rejected{background:#fdecea}
+"""
+
+
+def write_report(run: Run) -> Path:
+    """Write `report.html` into the run and return its path; rounds that are not finished are left out.
+
+    Raises:
+        UserError: no round is finished.
+    """
+    metrics = run.metrics()
+    if not metrics:
+        raise UserError(f"{run.path} has no finished round yet; go on with: rstar-mini evolve --run {run.path}")
+    # The defaults in place of the reader's own settings: the same files give the same pictures.
+    with matplotlib.style.context("default"):
+        page = _page(f"rstar_mini: {run.recipe.name}", _sections(run, metrics))
+    path = run.path / "report.html"
+    write_bytes(path, page.encode("utf-8", "replace"))
+    return path
+
+
+def _sections(run: Run, metrics: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Each section's heading and HTML."""
+    rounds = [row["round"] for row in metrics if row["round"]]
+    yield "Results by round", _results(run, metrics) + _image(accuracy_figure(metrics), "held-out accuracy by round")
+    yield "Held-out problems by system", _table(SYSTEM_HEADERS, _systems(metrics))
+    yield "Paired differences", _table(("round", "comparison", "percentage points [95 %]"), _paired(metrics))
+    if rounds:
+        yield "Coverage of the training problems", _coverage(metrics)
+        yield "One tree of each round", "".join(_tree(run, number) for number in rounds)
+        yield "Preference pairs", _pairs(run.pairs(rounds[-1]), rounds[-1])
+        yield "Unsolved problems", _unsolved(run, rounds[-1])
+        yield "Budget: what each round spent and made", _budget(metrics)
+    recipe = yaml.safe_dump(run.recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    yield "Recipe", _pre(recipe)
+
+
+def _results(run: Run, metrics: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for row in metrics:
+        held_out = row.get("evaluation", {})
+        command = f"rstar-mini evolve {run.path.name}/recipe.yaml --run again --rounds {max(1, row['round'])}"
+        cells = [*result_cells(row), str(held_out.get("n", "-")), str(held_out.get("seed", "-"))]
+        rows.append([*map(_text, cells), f"<code>{_text(command)}</code>"])
+    note = "<p>In percent with 95 % Wilson intervals; round 0 is the base model. The command makes the row again.</p>"
+    return note + _table((*HEADERS, "n", "seed", "command"), rows)
+
+
+SYSTEM_HEADERS = ("round", "system", "right (%)", "phrasings never trained on (%)", "n", "tokens a problem", "samples")
+
+
+def _systems(metrics: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+    for row in metrics:
+        for name, system in row.get("evaluation", {}).get("systems", {}).items():
+            counts = [share(system), share(system.get("unseen")), number(system["n"])]
+            costs = [number(system.get("tokens")), number(system.get("samples"))]
+            yield [_text(cell) for cell in (str(row["round"]), name, *counts, *costs)]
+
+
+def _paired(metrics: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+    for row in metrics:
+        for name, values in row.get("evaluation", {}).get("paired", {}).items():
+            yield [_text(cell) for cell in (str(row["round"]), name, difference(values))]
+
+
+def _coverage(metrics: Sequence[Mapping[str, Any]]) -> str:
+    levels = list(dict.fromkeys(level for row in metrics for level in row.get("coverage", {})))
+    rows = [
+        [str(row["round"]), *(_text(share(row["coverage"].get(level))) for level in levels)]
+        for row in metrics
+        if "coverage" in row
+    ]
+    headers = ["round", *(level if level == "all" else f"level {level}" for level in levels)]
+    return _table(headers, rows) + _image(coverage_figure(metrics), "coverage by round and level")
+
+
+def _tree(run: Run, number: int) -> str:
+    """The picture of the round's most telling tree."""
+    trees = run.trees(number)
+    if not trees:
+        return ""
+    tree = max(trees, key=_telling)
+    answer = f"<p>Round {number}; the right answer is {_text(tree.problem.answer)}.</p>"
+    return answer + _image(draw_tree(tree), f"search tree of {tree.problem.id} in round {number}")
+
+
+def _telling(tree: Tree) -> tuple[int, bool, int]:
+    """Right and wrong answers together first, then right ones alone; of these a tree of about 25 nodes."""
+    seen = {node.correct for node in tree.terminals()} - {None}
+    return len(seen), tree.solved, -abs(sum(1 for _ in tree.nodes()) - 25)
+
+
+def _pairs(pairs: Sequence[Pair], round_number: int) -> str:
+    """A few pairs, each of another problem, spread over the round."""
+    problems = list({pair.problem.id: pair for pair in pairs}.values())
+    chosen = [problems[i * len(problems) // PAIRS_SHOWN] for i in range(PAIRS_SHOWN)] if problems else []
+    chosen = list({id(pair): pair for pair in chosen}.values())
+    headers = ("question and prefix", "chosen", "rejected")
+    rows = [
+        [
+            f"<p>{_text(pair.problem.question)}</p>{_pre(pair.prefix)}",
+            f'<div class="chosen">Q = {pair.q_chosen:+.2f}{_pre(pair.chosen)}</div>',
+            f'<div class="rejected">Q = {pair.q_rejected:+.2f}{_pre(pair.rejected)}</div>',
+        ]
+        for pair in chosen
+    ]
+    return f"<p>{len(chosen)} of the {len(pairs):,} pairs of round {round_number}.</p>" + _table(headers, rows)
+
+
+def _unsolved(run: Run, round_number: int) -> str:
+    problems = run.unsolved(round_number)
+    rows = [
+        [_text(cell) for cell in (p.id, "-" if p.level is None else str(p.level), p.question, p.answer)]
+        for p in problems[:UNSOLVED_SHOWN]
+    ]
+    more = f"; the first {UNSOLVED_SHOWN} are shown" if len(problems) > UNSOLVED_SHOWN else ""
+    note = f"<p>{len(problems)} after round {round_number}{more}. Look at their labels before blaming the models.</p>"
+    return note + _table(("id", "level", "question", "answer"), rows)
+
+
+def _budget(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """Tokens, programs, training steps, trajectories, pairs: every number of a round that is not a result."""
+    spent = [dict(_numbers("", {k: v for k, v in row.items() if k not in RESULTS})) for row in metrics]
+    names = list(dict.fromkeys(name for numbers in spent for name in numbers))
+    rows = [[_text(name), *(number(numbers.get(name)) for numbers in spent)] for name in names]
+    return _table(("", *(f"round {row['round']}" for row in metrics)), rows)
+
+
+def _numbers(prefix: str, value: Any) -> Iterator[tuple[str, int | float]]:
+    """Every number under `value` with its dotted name."""
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            yield from _numbers(f"{prefix}{name}.", below)
+    elif isinstance(value, int | float):
+        yield prefix.removesuffix("."), value
+
+
+def _page(title: str, sections: Iterable[tuple[str, str]]) -> str:
+    body = "".join(f"<h2>{_text(heading)}</h2>\n{content}\n" for heading, content in sections)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
+        f"<style>{STYLE}</style></head>\n<body><h1>{_text(title)}</h1>\n{body}</body></html>\n"
+    )
+
+
+def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; `headers` are text, the cells of `rows` are HTML already."""
+    head = "".join(f"<th>{_text(header)}</th>" for header in headers)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>\n"
+
+
+def _image(figure: Figure, description: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<p><img alt="{_text(description)}" src="data:image/png;base64,{data}"></p>\n'
+
+
+def _pre(text: str) -> str:
+    return f"<pre>{_text(text)}</pre>"
+
+
+def _text(text: str) -> str:
+    return html.escape(text)

@@ -1,0 +1,68 @@
+"""The result table of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from rstar_mini.evaluation.statistics import interval
+
+HEADERS = ("round", "greedy", "vote", "mcts", "mcts - vote", "coverage", "PPM acc.")
+
+
+def results_table(metrics: Sequence[Mapping[str, Any]]) -> Table:
+    """One row for each finished round; under each figure stands its 95 % interval, in percent."""
+    held_out = [row["evaluation"] for row in metrics if "evaluation" in row]
+    sizes, seeds = (", ".join(dict.fromkeys(str(e[key]) for e in held_out if key in e)) or "-" for key in ("n", "seed"))
+    caption = f"n = {sizes} held-out problems, seed {seeds}; % with 95 % intervals; round 0 is the base model"
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(*HEADERS, title="Results by round", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.show_edge = False
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for row in metrics:
+        table.add_row(*(cell.replace(" [", "\n").removesuffix("]") for cell in result_cells(row)))
+    return table
+
+
+def seeds_table(result: Mapping[str, Any]) -> Table:
+    """The same of an evaluation over several seeds: each seed in its row, then all together."""
+    rows = []
+    for row in result["rounds"]:
+        rows += [{"round": f"{row['round']}, seed {e['seed']}", "evaluation": e} for e in row["seeds"]]
+        if len(row["seeds"]) > 1:
+            rows.append({"round": f"{row['round']}, all", "evaluation": row["pooled"]})
+    return results_table(rows)
+
+
+def result_cells(row: Mapping[str, Any]) -> list[str]:
+    """The cells of one round under `HEADERS`; "-" where there is nothing."""
+    evaluation = row.get("evaluation", {})
+    systems = [share(evaluation.get("systems", {}).get(name)) for name in ("greedy", "vote", "mcts")]
+    gap = difference(evaluation.get("paired", {}).get("mcts - vote"))
+    trained = [share(row.get("coverage", {}).get("all")), share(row.get("ppm_accuracy"))]
+    return [str(row["round"]), *systems, gap, *trained]
+
+
+def share(counts: Mapping[str, int] | None) -> str:
+    """ "88.5 [83.3, 92.2]": percent right with its interval, or "-" when nothing was counted."""
+    if not counts or not counts["n"]:
+        return "-"
+    low, high = interval(counts["correct"], counts["n"])
+    return f"{100 * counts['correct'] / counts['n']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def difference(paired: Sequence[float] | None) -> str:
+    """ "+4.5 [+1.0, +8.0]": percentage points with their interval, or "-"."""
+    if not paired:
+        return "-"
+    middle, low, high = (100 * value for value in paired)
+    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def number(value: int | float | None) -> str:
+    """A count with separated thousands, or "-"."""
+    return "-" if value is None else f"{value:,}"

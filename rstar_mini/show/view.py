@@ -1,0 +1,71 @@
+"""What of a tree is worth showing: the best trajectory, the nodes that fit on a page, and a short label for each."""
+
+from __future__ import annotations
+
+from rstar_mini.code_cot import END_CODE, program
+from rstar_mini.types import Node, Tree
+
+
+def best_terminal(tree: Tree) -> Node | None:
+    """Where the best trajectory ends: the right one of highest mean Q; if none is known to be right, the PPM's choice.
+
+    Without a PPM either, the one of highest mean Q. None when no answer was reached; the first of equals wins.
+    """
+    terminals = tree.terminals()
+    if right := [node for node in terminals if node.correct]:
+        return max(right, key=lambda node: tree.trajectory(node).mean_q)
+    score = {id(n): tree.trajectory(n).mean_q if n.prior is None else n.prior for n in terminals}
+    return max(terminals, key=lambda node: score[id(node)], default=None)
+
+
+def best_path(tree: Tree) -> list[Node]:
+    """The nodes of the best trajectory, the root first; the root alone when no answer was reached."""
+    end = best_terminal(tree)
+    return [tree.root, *(end.path() if end else [])]
+
+
+def worth_showing(tree: Tree, limit: int) -> list[Node]:
+    """At most `limit` nodes, parents before children: the best trajectory, a wrong one, then the most visited.
+
+    A node is kept with its whole path; the best trajectory is kept even when it is longer than `limit`.
+    """
+    nodes = list(tree.nodes())
+    wrong = [node for node in nodes if node.correct is False]
+    ranked = sorted(nodes, key=lambda node: (-node.visits, -node.multiplicity))
+    kept = {id(node) for node in best_path(tree)}
+    for node in (*sorted(wrong, key=lambda node: -node.visits)[:1], *ranked):
+        path = {id(step) for step in node.path()}
+        if len(kept | path) <= limit:
+            kept |= path
+    return [node for node in nodes if id(node) in kept]
+
+
+def label(node: Node, width: int = 40) -> str:
+    """The answer of a terminal node, else the first line of code with, at the end of the code, what it printed."""
+    if node.step.answer is not None:
+        return shorten(f"answer {node.step.answer}", width)
+    lines = [line.strip() for line in program([node.step]).splitlines() if line.strip()]
+    code = next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
+    printed = node.step.execution.stdout.strip() if node.step.execution else ""
+    return shorten(f"{code} → {printed}" if node.step.text.endswith(END_CODE) and printed else code, width)
+
+
+def shorten(text: str, width: int) -> str:
+    """One line of at most `width` characters, all printable: models write anything, escape codes included."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def printable(line: str) -> str:
+    """The line with every unprintable character replaced, so that it does nothing to a terminal."""
+    return "".join(char if char.isprintable() else "·" for char in line)
+
+
+def dead_end(node: Node) -> bool:
+    """True when every candidate below failed, or none was allowed any more."""
+    return not node.terminal and not node.children and (node.expanded or node.closed)
+
+
+def mark(node: Node) -> str:
+    """✓ for a right answer, ✗ for a wrong one, ? for an unjudged one, '' for a step."""
+    return "" if not node.terminal else {True: "✓", False: "✗", None: "?"}[node.correct]

@@ -1,0 +1,29 @@
+"""The project's own files agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_environment_yml_lists_what_pyproject_lists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    [pip] = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert pip == project["dependencies"] + project["optional-dependencies"]["test"]
+    assert f"python{project['requires-python']}" in environment["dependencies"]
+
+
+def test_the_dependencies_of_the_design_card_are_there():
+    listed = " ".join(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    card = "jupyterlab torch transformers peft bitsandbytes trl datasets ipywidgets sympy".split()
+    assert [name for name in card if not re.search(rf"\b{name}\b", listed)] == []
+
+
+def test_readme_paths_exist():
+    readme = (ROOT / "README.md").read_text()
+    paths = re.findall(r"`((?:rstar_mini|notebooks|data|tests)/[\w./-]*)`", readme)
+    assert paths and [path for path in paths if not (ROOT / path).exists()] == []

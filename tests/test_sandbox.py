@@ -1,0 +1,285 @@
+"""The sandbox: every status, nothing passed from one program to the next, nothing left behind, and speed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rstar_mini.sandbox import Sandbox, servers
+from rstar_mini.types import Status
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the fork server needs fork")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="uses /proc")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Sandbox]:
+    with Sandbox(cpu_seconds=0.2, memory_mb=256, output_chars=1000) as sandbox:
+        yield sandbox
+
+
+PROGRAMS = [
+    ("print(1 + 1)", Status.OK, "2\n", ""),
+    ("", Status.OK, "", ""),
+    ("exit()", Status.OK, "", ""),
+    ("raise SystemExit(3)", Status.ERROR, "", "SystemExit: 3 (line 1)"),
+    ("print('a')\nprint(x)", Status.ERROR, "a\n", "NameError: name 'x' is not defined (line 2)"),
+    ("a = 1\nb = 2\ndef f(:\n", Status.ERROR, "", "SyntaxError: invalid syntax (line 3)"),
+    ("def f(n):\n  return 1 / n\n\nf(0)", Status.ERROR, "", "ZeroDivisionError: division by zero (line 2)"),
+    ("exec('1 +')", Status.ERROR, "", "SyntaxError: invalid syntax (line 1)"),
+    ("input()", Status.ERROR, "", "EOFError: EOF when reading a line (line 1)"),
+    ("class E(Exception):\n  def __str__(self): raise self\nraise E", Status.ERROR, "", "E (line 3)"),
+    ("raise ValueError('two\\nlines')", Status.ERROR, "", "ValueError: two lines (line 1)"),
+    ("from fractions import Fraction\nprint(Fraction(1, 3) + Fraction(1, 6))", Status.OK, "1/2\n", ""),
+    ("print(7 ** 300 % 10 ** 9)", Status.OK, f"{7**300 % 10**9}\n", ""),
+    ("import sys\nprint('kept')\nsys.stdout.close()", Status.OK, "kept\n", ""),
+    ("print('é√')", Status.OK, "é√\n", ""),
+    ("if __name__ == '__main__': print('main')", Status.OK, "main\n", ""),
+    ("from dataclasses import dataclass\n@dataclass\nclass P:\n  x: int\nprint(P(1))", Status.OK, "P(x=1)\n", ""),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "stdout", "error"), PROGRAMS)
+def test_result_of_a_program(shared: Sandbox, code: str, status: Status, stdout: str, error: str) -> None:
+    execution = shared.run(code)
+    assert (execution.status, execution.stdout, execution.error) == (status, stdout, error)
+
+
+@pytest.mark.parametrize(
+    "code", ["print(10 ** 5000)", "def f(n): return f(n + 1)\nf(0)", "\0", "'\ud800'", "import nothing"]
+)
+def test_odd_programs_are_plain_errors(shared: Sandbox, code: str) -> None:
+    execution = shared.run(code)
+    assert execution.status is Status.ERROR
+    assert execution.error and "\n" not in execution.error
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "while True: pass",
+        "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
+        "import signal\nfor n in (14, 15, 24): signal.signal(n, signal.SIG_IGN)\nwhile True: pass",
+        "class A:\n  def __del__(self):\n    while True: pass\na = A()\ndel a",
+        "import re\nre.match(r'(a+)+$', 'a' * 40 + 'b')",
+        "import time\ntime.sleep(1000)",
+    ],
+)
+def test_program_that_does_not_end_times_out(shared: Sandbox, code: str) -> None:
+    start = time.monotonic()
+    assert shared.run(code).status is Status.TIMEOUT
+    assert time.monotonic() - start < 5
+
+
+def test_time_is_cpu_time_measured_again_alone_near_the_limit() -> None:
+    near = "import time\nwhile time.process_time() < {}: pass\nprint('end')"
+    with Sandbox(cpu_seconds=0.4) as sandbox:
+        below, above, asleep = sandbox.run_many(
+            [near.format(0.3), near.format(0.46), "import time\ntime.sleep(0.8)\nprint('end')"]
+        )
+    assert (below.status, below.stdout) == (Status.OK, "end\n")
+    assert above.status is Status.TIMEOUT
+    assert asleep.status is Status.OK
+
+
+@pytest.mark.parametrize("code", ["bytearray(6 << 30)", "a = [0]\nwhile True: a += a", "a = 'x'\nwhile True: a += a"])
+def test_memory_is_limited(shared: Sandbox, code: str) -> None:
+    execution = shared.run(code)
+    assert execution.status is Status.MEMORY
+    assert execution.error.startswith("MemoryError")
+
+
+@pytest.mark.parametrize("code", ["while True: print('A' * 10**5)", "print('é' * 1001, end='')"])
+def test_output_is_limited(shared: Sandbox, code: str) -> None:
+    execution = shared.run(code)
+    assert execution.status is Status.OUTPUT
+    assert len(execution.stdout) == 1000
+
+
+def test_output_of_exactly_the_limit_is_fine(shared: Sandbox) -> None:
+    execution = shared.run("print('é' * 1000, end='')")
+    assert (execution.status, execution.stdout) == (Status.OK, "é" * 1000)
+
+
+def test_status_cannot_be_printed_or_written(shared: Sandbox) -> None:
+    forged = shared.run('print(\'{"status": "ok"}\')\nprint("ok")\n1 / 0')
+    assert (forged.status, forged.stdout) == (Status.ERROR, '{"status": "ok"}\nok\n')
+    scan = "import os\nfor fd in range(64):\n  try: os.write(fd, b'ok')\n  except OSError: pass\n"
+    assert shared.run(scan + "os._exit(0)").status is Status.ERROR
+    assert shared.run(scan + "1 / 0").error == "ZeroDivisionError: division by zero (line 5)"
+    assert shared.run(scan + "print('end')").ok
+
+
+def test_leaving_early_or_crashing_is_not_ok(shared: Sandbox) -> None:
+    assert shared.run("import os\nprint('ok', flush=True)\nos._exit(0)").status is Status.ERROR
+    assert shared.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)").status is Status.KILLED
+    assert shared.run("import ctypes\nctypes.string_at(0)").status is Status.KILLED
+
+
+def test_nothing_passes_from_one_program_to_the_next(shared: Sandbox) -> None:
+    changes = [
+        "leak = 1\nimport builtins\nbuiltins.leak = 1",
+        "import builtins\nbuiltins.print = None\nbuiltins.len = lambda x: 7",
+        "import math, sys\nmath.pi = 3\nsys.modules['fractions'] = None\nsys.path.clear()",
+        "import random\nrandom.seed(123)",
+        "import os\nos.environ['LEAK'] = '1'\nos.umask(0)",
+        "import os\ntry: open('leak', 'w')\nexcept OSError: pass",
+        "import os\ntry: os.mkdir('leak')\nexcept OSError: pass",
+        "import __main__\n__main__.leak = 1",
+    ]
+    check = """
+import math, os, random
+from fractions import Fraction
+print(len('ab'), math.pi, Fraction(1, 2), random.random(), 'LEAK' in os.environ, os.listdir('.'), 'leak' in globals())
+try: leak
+except NameError: print('clean')
+"""
+    want = shared.run(check).stdout
+    assert want.endswith("False [] False\nclean\n") and want.startswith("2 3.14159")
+    mixed = [program + f"  # {i}" for i in range(4) for change in changes for program in (change, check)]
+    results = shared.run_many(mixed)
+    assert [execution.ok for execution in results] == [True] * len(mixed)
+    assert {execution.stdout for execution in results[1::2]} == {want}
+
+
+def test_environment_and_descriptors_are_bare(shared: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    with Sandbox() as sandbox:
+        assert (
+            sandbox.run("import os\nprint(os.environ.get('HF_TOKEN'), os.environ.get('HOME'))").stdout == "None None\n"
+        )
+    code = "import os\nfor fd in range(64):\n  try: os.fstat(fd)\n  except OSError: continue\n  print(fd)"
+    assert shared.run(code).stdout.split() == ["0", "1", "2", "3"]
+    assert shared.run("import sys\nprint('rstar_mini' in sys.modules['__main__'].__dict__, hash('a'))").stdout == (
+        shared.run("import sys\nprint('rstar_mini' in sys.modules['__main__'].__dict__, hash('a')) #").stdout
+    )
+
+
+@linux
+@pytest.mark.parametrize("escape", ["pass", "os.setsid()"])
+def test_processes_left_behind_are_killed(shared: Sandbox, escape: str) -> None:
+    code = f"""
+import os, time
+os.write(1, b'start\\n')
+for _ in range(5):
+    if os.fork() == 0:
+        {escape}
+        if os.fork() == 0:
+            os.write(1, b'%d\\n' % os.getpid())
+        time.sleep(1000)
+time.sleep(0.15)
+"""
+    execution = shared.run(code)
+    assert execution.stdout.startswith("start\n")
+    if execution.status is Status.ERROR:  # for ordinary users no process can be made at all
+        assert "BlockingIOError" in execution.error
+    else:
+        pids = execution.stdout.split()[1:]
+        assert len(pids) == 5
+        assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@linux
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGSTOP"])
+def test_server_that_dies_is_replaced_and_nothing_is_lost(signal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "_PATIENCE", 0.5)
+    killer = f"import os, signal\nos.kill(os.getppid(), signal.{signal})\nimport time\ntime.sleep(0.5)"
+    codes = [f"print({i})" for i in range(20)]
+    with Sandbox(cpu_seconds=0.2) as sandbox:
+        results = sandbox.run_many([*codes[:10], killer, *codes[10:]])
+    assert results.pop(10).status is Status.KILLED
+    assert [execution.stdout for execution in results] == [f"{i}\n" for i in range(20)]
+
+
+def test_identical_programs_run_once_and_order_is_kept() -> None:
+    with Sandbox() as sandbox:
+        first = sandbox.run_many(["print(1)", "print(2)", "print(1)"])
+        again = sandbox.run("print(2)")
+    assert [execution.stdout for execution in first] == ["1\n", "2\n", "1\n"]
+    assert again is first[1]
+    assert (sandbox.requests, sandbox.programs) == (4, 2)
+
+
+def test_sympy_and_numpy_programs_run_without_changing_the_lean_ones(shared: Sandbox) -> None:
+    pytest.importorskip("sympy")
+    solve = "from sympy import *\nx = symbols('x')\nprint(solve(x**2 - 5*x + 6, x), sqrt(8))"
+    array = "import numpy as np\nprint(np.arange(3).sum())"
+    chance = (
+        "import numpy, random, sympy.core.random as r\nprint(numpy.random.rand(), random.random(), r.random())  # {}"
+    )
+    lean = "import sys\nprint('num' 'py' in sys.modules, 'sym' 'py' in sys.modules)"
+    results = shared.run_many([solve, lean, array])
+    assert len({execution.stdout for execution in shared.run_many([chance.format(i) for i in range(8)])}) == 1
+    assert [(execution.status, execution.stdout) for execution in results] == [
+        (Status.OK, "[2, 3] 2*sqrt(2)\n"),
+        (Status.OK, "False False\n"),
+        (Status.OK, "3\n"),
+    ]
+
+
+@linux
+def test_servers_end_with_the_sandbox_and_with_its_process() -> None:
+    code = """
+import os, sys
+from rstar_mini.sandbox import Sandbox
+sandbox = Sandbox()
+print(sandbox.run("import os; print(os.getppid())").stdout.strip(), flush=True)
+os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    with Sandbox() as sandbox:
+        own = sandbox.run("import os; print(os.getppid())").stdout.strip()
+    for pid in (done.stdout.strip(), own):
+        assert pid.isdigit() and _ends(pid)
+
+
+def _ends(pid: str) -> bool:
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_spawned_interpreters_give_the_same_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "_SERVER", "spawn_server")
+    codes = [
+        "import math\nmath.pi = 3\nprint('é')",
+        "import math\nprint(math.pi)\nx",
+        "def f(:",
+        "import os\nos.write(2, b'ok')\nos._exit(0)",
+        "print('A' * 10**5)",
+        "input()",
+        "while True: pass",
+    ]
+    with Sandbox(cpu_seconds=0.3, output_chars=1000) as sandbox:
+        results = sandbox.run_many(codes)
+    assert [(execution.status.value, execution.stdout[:7]) for execution in results] == [
+        ("ok", "é\n"),
+        ("error", "3.14159"),
+        ("error", ""),
+        ("error", ""),
+        ("output", "AAAAAAA"),
+        ("error", ""),
+        ("timeout", ""),
+    ]
+    assert [execution.error for execution in results[1:3]] == [
+        "NameError: name 'x' is not defined (line 3)",
+        "SyntaxError: invalid syntax (line 1)",
+    ]
+
+
+def test_simple_programs_run_fast() -> None:
+    with Sandbox() as sandbox:
+        sandbox.run_many(["1", "2"])
+        start = time.perf_counter()
+        results = sandbox.run_many([f"# Step\na = {i}\nb = a * 3\nprint(b)" for i in range(300)])
+        seconds = time.perf_counter() - start
+    assert [execution.stdout for execution in results] == [f"{3 * i}\n" for i in range(300)]
+    assert 300 / seconds > 150
