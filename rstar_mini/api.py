@@ -56,13 +56,13 @@ def evolve(
     Raises:
         UserError: the recipe, the problems or the run directory are not usable, in one line.
     """
-    from rstar_mini.evolution.rounds import Evolution
-    from rstar_mini.sandbox import Sandbox
-
     settings = load_recipe(recipe, overrides)
     total = len(settings.rounds)
     if rounds is not None and not 1 <= rounds <= total:
         raise UserError(f"--rounds {rounds}: the recipe '{settings.name}' has rounds 1 to {total}")
+    from rstar_mini.evolution.rounds import Evolution
+    from rstar_mini.sandbox import Sandbox
+
     this = Run.create(Path(run) if run else Path("runs") / settings.name, settings)
     with this.owned(), Sandbox(**settings.sandbox.model_dump()) as box:
         Evolution(this, box, progress or Silent()).evolve(rounds or total)
@@ -79,17 +79,17 @@ def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Soluti
     Raises:
         UserError: the question is empty, or the run has no finished round.
     """
+    if not question.strip():
+        raise UserError('the question is empty; give one, as in: rstar-mini solve "Tom has 3 pens. ..."')
+    default = Path("runs") / "tiny"
+    this = Run.load(Path(run)) if run else _finished(default)
+    if this and not this.last_round:
+        raise UserError(f"{this.path} has no finished round yet; go on with: rstar-mini evolve --run {this.path}")
     from rstar_mini.evaluation.systems import test_budget
     from rstar_mini.evolution.models import Models, shipped_models
     from rstar_mini.sandbox import Sandbox
     from rstar_mini.search import Expander, Selection, choose, search
 
-    if not question.strip():
-        raise UserError("the question is empty; give one, as in: rstar-mini solve \"Tom has 3 pens. ...\"")
-    default = Path("runs") / "tiny"
-    this = Run.load(Path(run)) if run else _finished(default)
-    if this and not this.last_round:
-        raise UserError(f"{this.path} has no finished round yet; go on with: rstar-mini evolve --run {this.path}")
     recipe = this.recipe if this else load_recipe("tiny")
     models = Models(recipe, this.path) if this else shipped_models(recipe)
     last = this.last_round if this else len(recipe.rounds)
@@ -132,8 +132,6 @@ def evaluate_run(
     Raises:
         UserError: the run is not there, or a round is not finished.
     """
-    from rstar_mini.evaluation.repeat import evaluate_seeds
-
     this = Run.load(Path(run) if run else Path("runs") / "tiny")
     finished = [row["round"] for row in this.metrics()]
     for number in rounds or ():
@@ -141,5 +139,7 @@ def evaluate_run(
             raise UserError(f"round {number} of {this.path} is not finished; finished rounds: {finished or 'none'}")
     if seeds < 1 or (limit is not None and limit < 1):
         raise UserError("--seeds and --limit must be at least 1")
+    from rstar_mini.evaluation.repeat import evaluate_seeds
+
     with this.owned():
         return evaluate_seeds(this, list(rounds or finished), seeds, limit, progress or Silent())

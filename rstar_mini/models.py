@@ -13,11 +13,14 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 from rstar_mini.errors import UserError
 from rstar_mini.files import whole_folder
 from rstar_mini.paths import cache_dir, data_file
 from rstar_mini.ppm.model import ppm_from_policy
+
+logging.disable_progress_bar()  # loading takes milliseconds here, and its bars would break ours
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

@@ -16,6 +16,23 @@ INSTRUCTION = (
 )
 
 
+DEMONSTRATIONS: Sequence[tuple[str, str]] = (
+    (
+        "A baker fills 6 trays with 12 rolls each and sells 50 rolls. How many rolls are left?",
+        "<code>\n# Count the rolls on all trays\nrolls = 6 * 12\n<end_of_step>\n# Take away the rolls that were sold\n"
+        "left = rolls - 50\n<end_of_step>\n# Now print the final answer\nprint(left)\n<end_of_code>\n<output>22<end_of_output>\n"
+        "<answer>The answer is \\boxed{22}<end_of_answer>",
+    ),
+    (
+        "Rita is 9 years old. Her uncle is 4 times as old as she is. How old will he be in 5 years?",
+        "<code>\n# Find the age of the uncle\nuncle = 9 * 4\n<end_of_step>\n# Add the years that pass\n"
+        "later = uncle + 5\n<end_of_step>\n# Now print the final answer\nprint(later)\n<end_of_code>\n<output>41<end_of_output>\n"
+        "<answer>The answer is \\boxed{41}<end_of_answer>",
+    ),
+)
+"""Two worked examples, as in the paper's round 1, for a pretrained base policy that has not seen the format."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A template with `{question}`, preceded by worked (question, solution) pairs when the model has to be shown the format."""

@@ -29,11 +29,18 @@ class ProgressCallback(TrainerCallback):
         self.progress.advance()
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
     ) -> None:
         """Raises UserError when the loss is NaN."""
         if logs and logs.get("loss", 0.0) != logs.get("loss", 0.0):
-            raise UserError(f"{self.name}: the loss is not a number at step {state.global_step}; lower lr in the recipe")
+            raise UserError(
+                f"{self.name}: the loss is not a number at step {state.global_step}; lower lr in the recipe"
+            )
 
 
 def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
@@ -51,7 +58,7 @@ def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
         "data_seed": seed,
         "max_length": None,
         "bf16": False,
-        "gradient_checkpointing": False,
+        "activation_checkpointing": False,
         "train_sampling_strategy": "group_by_length",
         "save_strategy": "no",
         "report_to": "none",
@@ -67,7 +74,9 @@ def with_adapters(model: PreTrainedModel, settings: Training, task: TaskType) ->
     """The model itself, or wrapped in LoRA adapters on all its linear layers."""
     if settings.tuning == "full":
         return model
-    config = LoraConfig(task_type=task, r=settings.lora_rank, lora_alpha=2 * settings.lora_rank, target_modules="all-linear")
+    config = LoraConfig(
+        task_type=task, r=settings.lora_rank, lora_alpha=2 * settings.lora_rank, target_modules="all-linear"
+    )
     return get_peft_model(model, config)
 
 

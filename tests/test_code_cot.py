@@ -19,7 +19,9 @@ def test_text_steps_and_program_round_trip():
 
 
 def test_indented_blocks_stay_runnable_over_steps():
-    steps = split_steps("<code>\ntotal = 0\nfor i in range(3):\n    total += i\n<end_of_step>\nprint(total)\n<end_of_code>")
+    steps = split_steps(
+        "<code>\ntotal = 0\nfor i in range(3):\n    total += i\n<end_of_step>\nprint(total)\n<end_of_code>"
+    )
     assert program(steps) == "total = 0\nfor i in range(3):\n    total += i\nprint(total)\n"
 
 
@@ -43,7 +45,10 @@ def test_boxed_answer(text, answer):
 
 
 def test_printed_tags_are_not_taken_for_tags():
-    assert split_steps("<code>\nprint('')\n<end_of_code>" + output_block("<end_of_answer>"))[0].output.count("<end_of") == 1
+    assert (
+        split_steps("<code>\nprint('')\n<end_of_code>" + output_block("<end_of_answer>"))[0].output.count("<end_of")
+        == 1
+    )
 
 
 def test_comments_alone_compute_nothing():

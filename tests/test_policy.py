@@ -41,14 +41,19 @@ def test_greedy_steps_are_what_the_library_generates(base, policy):
 def test_the_prefix_cache_gives_the_hidden_states_of_a_full_pass(base):
     model, tokenizer = base
     cache = PrefixCache(model.get_decoder(), cached_encoder(tokenizer.encode))
-    steps = (Step("<code>\n# Count the pens\nall = 3 * 8\n<end_of_step>"), Step("\nprint(all)\n<end_of_code>", "\n<output>24<end_of_output>\n"))
+    steps = (
+        Step("<code>\n# Count the pens\nall = 3 * 8\n<end_of_step>"),
+        Step("\nprint(all)\n<end_of_code>", "\n<output>24<end_of_output>\n"),
+    )
     texts = [Prompt()(QUESTION), Prompt()("Ann has 5 pens.")]
     with torch.inference_mode():
         places = cache.open(texts, [steps, ()])
         _, hidden, _ = cache.extend([p.segment for p in places], [p.pending for p in places])
         for row, text in enumerate([texts[0] + "".join(s.full_text for s in steps), texts[1]]):
             ids = torch.tensor([tokenizer.encode(text, add_special_tokens=False)])
-            torch.testing.assert_close(hidden[row, -1], model.get_decoder()(ids).last_hidden_state[0, -1], atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(
+                hidden[row, -1], model.get_decoder()(ids).last_hidden_state[0, -1], atol=1e-4, rtol=1e-4
+            )
 
 
 def test_a_tree_node_is_read_once(policy):
@@ -88,7 +93,7 @@ def test_draw_samples_the_softmax():
 def test_uniform_numbers_are_uniform_and_independent_over_positions():
     keys = np.array([noise_key("u", i) for i in range(20_000)], dtype=np.uint64)
     first, second = uniform(keys, 0), uniform(keys, 1)
-    assert abs(first.mean() - 0.5) < 0.01 and 0 <= first.min() and first.max() < 1
+    assert abs(first.mean() - 0.5) < 0.01 and first.min() >= 0 and first.max() < 1
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
     neighbours = uniform(keys[:-1], 0), uniform(keys[:-1] + np.uint64(1), 0)
     assert abs(np.corrcoef(*neighbours)[0, 1]) < 0.03
@@ -105,5 +110,7 @@ def test_tags_that_are_plain_text_end_a_step_too(base):
 
 def test_the_base_writes_the_format_on_held_out_problems(policy):
     requests = [request(1, problem=problem) for problem in load_problems("generated", "validation", 40)]
-    ended = [step.text.startswith("<code>\n# ") and step.text.endswith(STOPS) for [step] in policy.propose(requests, 0.0)]
+    ended = [
+        step.text.startswith("<code>\n# ") and step.text.endswith(STOPS) for [step] in policy.propose(requests, 0.0)
+    ]
     assert sum(ended) >= 36

@@ -19,13 +19,18 @@ PREFIX = "<code>\n# Count the pens\nall = 3 * 8\n<end_of_step>"
 
 def pair(i: int, weight: float = 1.0) -> Pair:
     problem = Problem(str(i), f"Tom has {i + 2} boxes with 8 pens in each box. How many pens does Tom have now?", "24")
-    good, bad = "\n# Now print the final answer\nprint(all)\n<end_of_code>", "\n# Take half of the pens\nhalf = all // 2\n<end_of_step>"
+    good, bad = (
+        "\n# Now print the final answer\nprint(all)\n<end_of_code>",
+        "\n# Take half of the pens\nhalf = all // 2\n<end_of_step>",
+    )
     return Pair(problem, PREFIX, good, bad, weight, 1.0, -1.0)
 
 
 def test_pair_loss_is_equation_4():
     chosen, rejected = torch.tensor([0.5, 0.2, -0.1, 0.9]), torch.tensor([-0.5, 0.4, -0.3, 0.1])
-    expected = -sum(math.log(1 / (1 + math.exp(-(c - r)))) for c, r in zip(chosen.tolist(), rejected.tolist(), strict=True)) / (2 * 2)
+    expected = -sum(
+        math.log(1 / (1 + math.exp(-(c - r)))) for c, r in zip(chosen.tolist(), rejected.tolist(), strict=True)
+    ) / (2 * 2)
     assert pair_loss(chosen, rejected, torch.full((4,), 0.25)).item() == pytest.approx(expected, abs=1e-6)
 
 
@@ -53,7 +58,7 @@ def test_search_scores_with_the_function_of_training(base):
     row = encode_pair(cached_encoder(tokenizer.encode), Prompt(), pair(0))
     for score, ids in zip(scores, (row["chosen_ids"], row["rejected_ids"]), strict=True):
         assert score == pytest.approx(reward(ppm(torch.tensor([ids])).logits).item(), abs=1e-4)
-    assert -1 < min(scores) and max(scores) < 1
+    assert min(scores) > -1 and max(scores) < 1
 
 
 def test_a_prefix_is_read_once_by_the_ppm(base):

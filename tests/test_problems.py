@@ -17,6 +17,7 @@ from rstar_mini.code_cot import program, split_steps
 from rstar_mini.errors import UserError
 from rstar_mini.paths import cache_dir, data_file
 from rstar_mini.problems import FAMILIES, families, generate, load_problems, write_splits
+from rstar_mini.problems.generate import CORE
 from rstar_mini.problems.story import Clause
 from rstar_mini.types import Problem
 
@@ -98,14 +99,13 @@ def test_the_shipped_files_are_what_the_command_writes(tmp_path) -> None:
         assert len(there) < 3_000_000
 
 
-def test_sizes_levels_and_families_are_even(shipped: dict[str, list[Problem]]) -> None:
-    assert {split: len(rows) for split, rows in shipped.items()} == {"train": 6000, "validation": 1000, "test": 2600}
-    for rows in shipped.values():
-        cells = Counter((row.family, row.level) for row in rows)
-        assert set(cells) == set(CELLS)
-        assert max(cells.values()) - min(cells.values()) <= 1
+def test_levels_are_even_and_core_families_come_twice_as_often(shipped: dict[str, list[Problem]]) -> None:
+    assert {split: len(rows) for split, rows in shipped.items()} == {"train": 8400, "validation": 1050, "test": 3675}
+    for split, each in {"train": 80, "validation": 10, "test": 35}.items():
+        cells = Counter((row.family, row.level) for row in shipped[split])
+        assert cells == {(family, level): each * (1 + (family in CORE)) for family, level in CELLS}
     solved = Counter((row.family, row.level) for row in shipped["train"] if row.solution)
-    assert solved == dict.fromkeys(CELLS, 8)
+    assert solved == {(family, level): 8 * (1 + (family in CORE)) for family, level in CELLS}
     assert not any(row.solution for split in ("validation", "test") for row in shipped[split])
 
 

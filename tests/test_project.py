@@ -19,7 +19,7 @@ def test_environment_yml_lists_what_pyproject_lists():
 
 def test_the_dependencies_of_the_design_card_are_there():
     listed = " ".join(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
-    card = "jupyterlab torch transformers peft bitsandbytes trl datasets ipywidgets sympy".split()
+    card = ["jupyterlab", "torch", "transformers", "peft", "bitsandbytes", "trl", "datasets", "ipywidgets", "sympy"]
     assert [name for name in card if not re.search(rf"\b{name}\b", listed)] == []
 
 

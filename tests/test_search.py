@@ -20,7 +20,11 @@ GOLDEN = Path(__file__).parent / "golden"
 def script(question: str, text: str) -> list[str]:
     """Two ways to begin, one of them wrong; a step that does not run; then print and answer."""
     if not text:
-        return ["<code>\n# Add\nx = 3 + 4\n<end_of_step>", "<code>\n# Subtract\nx = 4 - 3\n<end_of_step>", "<code>\nx = y\n<end_of_step>"]
+        return [
+            "<code>\n# Add\nx = 3 + 4\n<end_of_step>",
+            "<code>\n# Subtract\nx = 4 - 3\n<end_of_step>",
+            "<code>\nx = y\n<end_of_step>",
+        ]
     if text.endswith("<end_of_step>"):
         return ["\n# Now print the final answer\nprint(x)\n<end_of_code>"]
     output = text.split("<output>")[1].split("<")[0]
@@ -78,7 +82,9 @@ def test_a_branch_without_open_ends_closes_and_is_not_walked_again():
 
 
 def test_the_ppm_score_starts_q_as_one_visit(box):
-    [tree] = search([PROBLEM], Expander(ScriptedPolicy(script), box, OraclePPM()), Budget(candidates=3, rollouts=1, c=0.0))
+    [tree] = search(
+        [PROBLEM], Expander(ScriptedPolicy(script), box, OraclePPM()), Budget(candidates=3, rollouts=1, c=0.0)
+    )
     good, bad = tree.root.children
     assert (good.prior, bad.prior) == (0.5, -0.5)
     assert good.q == pytest.approx((0.5 + 1) / 2)  # Eq. 3: the PPM's score, then +1 from the right terminal
@@ -88,7 +94,9 @@ def test_the_ppm_score_starts_q_as_one_visit(box):
 def test_unvisited_first_visits_every_child_and_the_released_rule_starves_them(box):
     first = search([PROBLEM], Expander(ScriptedPolicy(script), box), Budget(candidates=3, rollouts=2))[0]
     assert [child.visits for child in first.root.children] == [1, 1]
-    [starved] = search([PROBLEM], Expander(ScriptedPolicy(script), box), Budget(candidates=3, rollouts=1, unvisited_first=False))
+    [starved] = search(
+        [PROBLEM], Expander(ScriptedPolicy(script), box), Budget(candidates=3, rollouts=1, unvisited_first=False)
+    )
     assert uct(starved.root.children[0], 2.0, False) > uct(starved.root.children[1], 2.0, False)
 
 

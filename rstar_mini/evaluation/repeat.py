@@ -19,7 +19,9 @@ from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem
 
 
-def evaluate_seeds(run: Run, rounds: Sequence[int], seeds: int, limit: int | None, progress: Progress) -> dict[str, Any]:
+def evaluate_seeds(
+    run: Run, rounds: Sequence[int], seeds: int, limit: int | None, progress: Progress
+) -> dict[str, Any]:
     """Every round under every seed, and pooled over the seeds; writes evaluation.json."""
     recipe = run.recipe
     torch.set_num_threads(recipe.threads)
@@ -31,8 +33,12 @@ def evaluate_seeds(run: Run, rounds: Sequence[int], seeds: int, limit: int | Non
         for number in rounds:
             each = [_evaluate(run, models, number, seed, problems, box, progress) for seed in range(seeds)]
             pooled = {name: _pool([outcomes[name] for outcomes in each]) for name in each[0]}
-            row = {"round": number, "n": len(problems), "seeds": [summarise(problems, o, s) for s, o in enumerate(each)]}
-            row["pooled"] = summarise(list(problems) * seeds, pooled, 0)
+            row = {
+                "round": number,
+                "n": len(problems),
+                "seeds": [summarise(problems, o, s) for s, o in enumerate(each)],
+            }
+            row["pooled"] = summarise(problems, pooled, 0)
             progress.say(f"round {number}, {seeds} seeds: {headline(row['pooled'])}")
             result["rounds"].append(row)
     write_json(run.path / "evaluation.json", result)
@@ -40,10 +46,10 @@ def evaluate_seeds(run: Run, rounds: Sequence[int], seeds: int, limit: int | Non
 
 
 def _pool(outcomes: Sequence[Outcome]) -> Outcome:
-    pooled = Outcome()
-    for outcome in outcomes:
-        pooled.add(outcome)
-    return pooled
+    """The mean over seeds, problem by problem: seeds of one problem are no independent problems."""
+    shares = [sum(rights) / len(rights) for rights in zip(*(outcome.correct for outcome in outcomes), strict=True)]
+    tokens = round(sum(outcome.tokens for outcome in outcomes) / len(outcomes))
+    return Outcome(shares, tokens, max(outcome.samples for outcome in outcomes))
 
 
 def _evaluate(

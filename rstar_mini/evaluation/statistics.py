@@ -10,7 +10,7 @@ import numpy as np
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 
 
-def interval(k: int, n: int) -> tuple[float, float]:
+def interval(k: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval for `k` right of `n`, as shares in [0, 1]; (0, 1) when nothing was measured.
 
     Raises:
@@ -26,12 +26,13 @@ def interval(k: int, n: int) -> tuple[float, float]:
 
 
 def paired_bootstrap(
-    a: Sequence[bool], b: Sequence[bool], seed: int, draws: int = 10_000
+    a: Sequence[float], b: Sequence[float], seed: int, draws: int = 10_000
 ) -> tuple[float, float, float]:
     """Difference in accuracy of `a` over `b` on the same problems with its 95 % interval: (mean, low, high).
 
-    A problem's difference is -1, 0 or 1, so a resample of the problems is a multinomial draw of how often each occurs:
-    the same distribution as drawing problem by problem, at the cost of `draws` x 3 numbers.
+    An entry is right (1), wrong (0), or the share of seeds under which the problem was right. There are few distinct
+    differences, so a resample of the problems is a multinomial draw of how often each occurs: the same distribution as
+    drawing problem by problem, for much less work.
 
     Raises:
         ValueError: the lists are empty or of different lengths.
@@ -39,8 +40,7 @@ def paired_bootstrap(
     if len(a) != len(b) or not a:
         raise ValueError(f"paired lists must be of one length and not empty, not {len(a)} and {len(b)}")
     n = len(a)
-    worse = sum(y and not x for x, y in zip(a, b, strict=True))
-    better = sum(x and not y for x, y in zip(a, b, strict=True))
-    counts = np.random.default_rng(seed).multinomial(n, [worse / n, 1 - (worse + better) / n, better / n], size=draws)
-    low, high = np.percentile((counts[:, 2] - counts[:, 0]) / n, [2.5, 97.5])
-    return (better - worse) / n, float(low), float(high)
+    values, counts = np.unique(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), return_counts=True)
+    means = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ values / n
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(counts @ values / n), float(low), float(high)

@@ -26,12 +26,18 @@ def summarise(problems: Sequence[Problem], outcomes: Mapping[str, Outcome], seed
 def _system(problems: Sequence[Problem], outcome: Outcome) -> dict[str, Any]:
     unseen = [right for problem, right in zip(problems, outcome.correct, strict=True) if problem.unseen]
     return {
-        "correct": sum(outcome.correct),
+        "correct": _count(outcome.correct),
         "n": len(outcome.correct),
-        "unseen": {"correct": sum(unseen), "n": len(unseen)},
+        "unseen": {"correct": _count(unseen), "n": len(unseen)},
         "tokens": round(outcome.tokens / max(len(problems), 1), 2),
         "samples": outcome.samples,
     }
+
+
+def _count(rights: Sequence[float]) -> float:
+    """How many are right; a whole number unless seeds were pooled."""
+    total = round(sum(rights), 4)
+    return int(total) if total == int(total) else total
 
 
 def headline(summary: Mapping[str, Any]) -> str:

@@ -21,9 +21,12 @@ from rstar_mini.types import Node, Problem, Tree
 
 @dataclass(slots=True)
 class Outcome:
-    """Right or wrong for each problem, in order, and the tokens that it took in all."""
+    """Right (1) or wrong (0) for each problem, in order, and the tokens that all of them took.
 
-    correct: list[bool] = field(default_factory=list)
+    Pooled over seeds, an entry is the share of the seeds under which the problem was right.
+    """
+
+    correct: list[float] = field(default_factory=list)
     tokens: int = 0
     samples: int = 1
 
@@ -70,7 +73,12 @@ def evaluate(
 
 
 def _evaluate_shard(
-    problems: Sequence[Problem], policy: TransformersPolicy, ppm: PPMScorer | None, box: Sandbox, recipe: Recipe, seed: str
+    problems: Sequence[Problem],
+    policy: TransformersPolicy,
+    ppm: PPMScorer | None,
+    box: Sandbox,
+    recipe: Recipe,
+    seed: str,
 ) -> dict[str, Outcome]:
     def expander(name: str, scorer: PPMScorer | None = None) -> Expander:
         return Expander(policy, box, scorer, f"{seed}/{name}", ground_truth=False)
@@ -107,7 +115,9 @@ def _vote(
     used = samples = 0
     while used < target:
         n = max(1, math.ceil((target - used) / max(per_sample, 1)))
-        drawn.append(sample(problems, expander(f"vote-{len(drawn)}"), n, recipe.search.temperature, recipe.search.depth))
+        drawn.append(
+            sample(problems, expander(f"vote-{len(drawn)}"), n, recipe.search.temperature, recipe.search.depth)
+        )
         used += sum(tree.tokens for tree in drawn[-1])
         samples += n
         per_sample = max(1, used // samples)
@@ -121,7 +131,7 @@ def _judge(problems: Sequence[Problem], grown: Sequence[Sequence[Tree]], how: Se
     outcome = Outcome(tokens=sum(tree.tokens for trees in grown for tree in trees))
     for i, problem in enumerate(problems):
         chosen = choose([node for trees in grown for node in trees[i].terminals()], how)
-        outcome.correct.append(is_right(chosen, problem))
+        outcome.correct.append(float(is_right(chosen, problem)))
     return outcome
 
 

@@ -37,6 +37,4 @@ def coverage(problems: Sequence[Problem], solved: set[str]) -> dict[str, dict[st
     for problem in sorted(problems, key=lambda p: p.level or 0):
         if problem.level is not None:
             groups.setdefault(str(problem.level), []).append(problem)
-    return {
-        name: {"correct": sum(p.id in solved for p in group), "n": len(group)} for name, group in groups.items()
-    }
+    return {name: {"correct": sum(p.id in solved for p in group), "n": len(group)} for name, group in groups.items()}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from rstar_mini.models import DTYPES, load_base, load_policy, load_ppm
 from rstar_mini.paths import data_file
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.ppm.scorer import PPMScorer
-from rstar_mini.prompts import TEMPLATES, Prompt
+from rstar_mini.prompts import DEMONSTRATIONS, TEMPLATES, Prompt
 from rstar_mini.recipes import Recipe
-from rstar_mini.types import Problem
 
 SHIPPED = "tiny-evolved"
 
@@ -29,16 +27,11 @@ class Models:
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         self.recipe, self.folder = recipe, folder
         self.base, self.tokenizer = load_base(recipe.policy.base)
-        self.shots: Sequence[tuple[str, str]] = ()
-
-    def show_worked(self, problems: Sequence[Problem]) -> None:
-        """Show the base policy the first worked solutions, as many as the recipe asks for (round 1 of section 3.4)."""
-        worked = [(p.question, p.solution) for p in problems if p.solution]
-        self.shots = worked[: self.recipe.policy.shots]
 
     def prompt(self, number: int) -> Prompt:
-        """Zero-shot for a fine-tuned policy; for the base, round 0, with the examples shown to it."""
-        return Prompt(TEMPLATES[self.recipe.policy.prompt], () if number else self.shots)
+        """Zero-shot for a fine-tuned policy; for a base that has not seen the format, round 0, with worked examples."""
+        shots = DEMONSTRATIONS[: self.recipe.policy.shots] if number == 0 else ()
+        return Prompt(TEMPLATES[self.recipe.policy.prompt], shots)
 
     def weights(self, number: int) -> PreTrainedModel:
         """The policy's weights after a round, in fp32."""
@@ -50,7 +43,9 @@ class Models:
         """The policy of a round; round 0 is the base."""
         settings = self.recipe.policy
         model = self.weights(number).to(DTYPES[settings.dtype])
-        return TransformersPolicy(model, self.tokenizer, self.prompt(number), settings.max_step_tokens, settings.batch_rows)
+        return TransformersPolicy(
+            model, self.tokenizer, self.prompt(number), settings.max_step_tokens, settings.batch_rows
+        )
 
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""

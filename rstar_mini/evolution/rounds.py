@@ -15,8 +15,8 @@ import torch
 
 from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
-from rstar_mini.evaluation.systems import evaluate
 from rstar_mini.evaluation.summary import headline, summarise
+from rstar_mini.evaluation.systems import evaluate
 from rstar_mini.evolution.harvest import harvest
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
@@ -43,11 +43,13 @@ class Evolution:
         recipe = run.recipe
         torch.set_num_threads(recipe.threads)
         self.run, self.recipe, self.box, self.progress = run, recipe, box, progress
-        self.problems = load_problems(**recipe.problems.model_dump())
+        asked = recipe.problems
+        self.problems = load_problems(asked.path, asked.split, asked.limit, asked.families, asked.levels)
         held = recipe.evaluation
-        self.heldout = load_problems(held.path, held.split, held.limit, recipe.problems.families, recipe.problems.levels)
+        self.heldout = load_problems(
+            held.path, held.split, held.limit, recipe.problems.families, recipe.problems.levels
+        )
         self.models = Models(recipe, run.path)
-        self.models.show_worked(self.problems)
 
     def evolve(self, rounds: int) -> None:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
@@ -87,7 +89,9 @@ class Evolution:
         if not log.exists():
             trajectories = [trajectory_from_row(row) for row in read_jsonl(folder / "trajectories.jsonl")]
             if not trajectories:
-                raise UserError(f"round {number} solved no problem, so there is nothing to train on; give more rollouts or easier problems")
+                raise UserError(
+                    f"round {number} solved no problem, so there is nothing to train on; give more rollouts or easier problems"
+                )
             model, curve = train_policy(
                 self.models.weights(0),
                 self.models.tokenizer,
@@ -110,11 +114,17 @@ class Evolution:
             held = {p.id for p in _every(self.problems, self.recipe.ppm.validation)}
             training = [pair for pair in pairs if pair.problem.id not in held]
             if not training:
-                raise UserError(f"round {number} gave no preference pair: every tree was all right or all wrong; give more rollouts")
+                raise UserError(
+                    f"round {number} gave no preference pair: every tree was all right or all wrong; give more rollouts"
+                )
             policy, prompt = self.models.weights(number), self.models.prompt(number)
             seed, name = self.recipe.seed + number, f"round {number}: PPM"
-            model, curve = train_ppm(policy, self.models.tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, name)
-            accuracy = pair_accuracy(model, self.models.tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held])
+            model, curve = train_ppm(
+                policy, self.models.tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, name
+            )
+            accuracy = pair_accuracy(
+                model, self.models.tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held]
+            )
             save_model(model, folder / "ppm")
             write_json(log, {"curve": curve, "accuracy": accuracy})
         return {"ppm": _curve_ends(log), "ppm_accuracy": read_json(log)["accuracy"]}

@@ -13,7 +13,7 @@ import yaml
 from rstar_mini.errors import UserError
 from rstar_mini.files import read_json, read_jsonl, write_bytes
 from rstar_mini.ppm.pairs import Pair
-from rstar_mini.recipes import Recipe, differences
+from rstar_mini.recipes import Recipe, differences, load_recipe
 from rstar_mini.types import Problem, Tree
 
 RECIPE, LOCK = "recipe.yaml", "lock"
@@ -22,10 +22,10 @@ RECIPE, LOCK = "recipe.yaml", "lock"
 class Run:
     """A run on disk.
 
-        runs/NAME/
-          recipe.yaml  events.jsonl  report.html
-          round-0/ metrics.json                                   the base model
-          round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl policy/ ppm/ metrics.json
+    runs/NAME/
+      recipe.yaml  events.jsonl  report.html
+      round-0/ metrics.json                                   the base model
+      round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl policy/ ppm/ metrics.json
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
@@ -40,7 +40,7 @@ class Run:
         """
         if not (path / RECIPE).exists():
             raise UserError(f"{path} is not a run (it has no {RECIPE}); make one with: rstar-mini evolve --run {path}")
-        return cls(path, Recipe.model_validate(yaml.safe_load((path / RECIPE).read_text())))
+        return cls(path, load_recipe(str(path / RECIPE)))
 
     @classmethod
     def create(cls, path: Path, recipe: Recipe) -> Run:

@@ -31,7 +31,9 @@ def round_budget(recipe: Recipe, settings: Round) -> Budget:
     )
 
 
-def search_shard(problems: Sequence[Problem], expander: Expander, settings: Round, budget: Budget, progress: Progress) -> list[Tree]:
+def search_shard(
+    problems: Sequence[Problem], expander: Expander, settings: Round, budget: Budget, progress: Progress
+) -> list[Tree]:
     """The paper's schedule for one shard: rollouts for all, then more for the unsolved, then new seeds for the unsolved."""
     trees = [Tree(problem) for problem in problems]
     grow(trees, expander, budget, lambda _: progress.advance())
@@ -63,9 +65,22 @@ class Searcher:
     """Searches the shards of one round that are not on disk yet."""
 
     def __init__(
-        self, run: Run, number: int, policy: TransformersPolicy, scorer: PPMScorer | None, box: Sandbox, progress: Progress
+        self,
+        run: Run,
+        number: int,
+        policy: TransformersPolicy,
+        scorer: PPMScorer | None,
+        box: Sandbox,
+        progress: Progress,
     ) -> None:
-        self.run, self.number, self.policy, self.scorer, self.box, self.progress = run, number, policy, scorer, box, progress
+        self.run, self.number, self.policy, self.scorer, self.box, self.progress = (
+            run,
+            number,
+            policy,
+            scorer,
+            box,
+            progress,
+        )
         self.folder = run.round(number) / "trees"
 
     def search(self, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -94,7 +109,11 @@ class Searcher:
             trees = sample(problems, expander, settings.rollouts, budget.temperature, budget.depth)
             self.progress.advance(len(problems))
         counts = {name: count - before[name] for name, count in self._counters().items()}
-        counts |= {"sampled": sum(tree.tokens for tree in trees), "nodes": sum(1 for tree in trees for _ in tree.nodes())}
+        counts |= {
+            "programs": len(expander.programs),
+            "sampled": sum(tree.tokens for tree in trees),
+            "nodes": sum(1 for tree in trees for _ in tree.nodes()),
+        }
         self.policy.forget()
         if self.scorer:
             self.scorer.forget()
@@ -105,5 +124,4 @@ class Searcher:
         return {
             "policy_forwarded": self.policy.cache.forwarded,
             "ppm_forwarded": self.scorer.cache.forwarded if self.scorer else 0,
-            "programs_requested": self.box.requests,
         }

@@ -8,14 +8,13 @@ shipped weights again.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 
-from datasets import Dataset
 import torch
+from datasets import Dataset
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast, set_seed
 from trl import SFTConfig, SFTTrainer
@@ -39,7 +38,26 @@ PRETOKENS = Regex(
 SNIPPETS = 10_000
 WORKED_REPEATS = 5  # the worked solutions are few, and nothing else shows the format
 NOUNS = [noun(entry)[1] for entry in OBJECTS] + list(NAMES)
-VARIABLES = "total sum left rest other third each share many half gap need cost pay new gone all full".split()
+VARIABLES = [
+    "total",
+    "sum",
+    "left",
+    "rest",
+    "other",
+    "third",
+    "each",
+    "share",
+    "many",
+    "half",
+    "gap",
+    "need",
+    "cost",
+    "pay",
+    "new",
+    "gone",
+    "all",
+    "full",
+]
 SETTINGS = Training(epochs=8, batch=64, lr=3e-3, warmup=100, schedule="cosine", weight_decay=0.1)
 
 
@@ -58,7 +76,11 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int = 1536) -> PreTrainedT
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, additional_special_tokens=list(TAGS), clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=EOS,
+        additional_special_tokens=list(TAGS),
+        clean_up_tokenization_spaces=False,
     )
 
 
@@ -72,7 +94,12 @@ def snippets(rng: Random, count: int) -> Iterator[str]:
         notes = {word: rng.randint(2, 199) for word in rng.sample(NOUNS, rng.randint(2, 6))}
         names = rng.sample(VARIABLES, len(VARIABLES))
         values: dict[str, int] = {}
-        lines = [". ".join(f"{word} {number}" if rng.random() < 0.5 else f"{number} {word}" for word, number in notes.items()) + "."]
+        lines = [
+            ". ".join(
+                f"{word} {number}" if rng.random() < 0.5 else f"{number} {word}" for word, number in notes.items()
+            )
+            + "."
+        ]
         for word in rng.sample(list(notes), rng.randint(1, len(notes))):
             left = rng.choice([str(rng.choice(list(notes.values()))), *values])
             expression = f"{left} {rng.choice('+-*')} {notes[word]}"
@@ -135,7 +162,9 @@ def main() -> None:
 
     with best_progress() as progress:
         settings = SETTINGS.model_copy(update={"epochs": arguments.epochs})
-        model, tokenizer, curve = pretrain(load_problems("generated", "train", families=CORE), settings, arguments.seed, progress)
+        model, tokenizer, curve = pretrain(
+            load_problems("generated", "train", families=CORE), settings, arguments.seed, progress
+        )
         progress.say(f"final loss {curve[-1]['loss']:.4f}")
     save_compact(model, arguments.out)
     tokenizer.save_pretrained(arguments.out)

@@ -50,11 +50,12 @@ def train_policy(
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_trajectory(encode, prompt(t.problem.question), t.steps, settings.mask_output) for t in trajectories]
     with tempfile.TemporaryDirectory() as scratch:
-        config = SFTConfig(
-            scratch, dataset_kwargs={"skip_prepare_dataset": True}, **trainer_settings(settings, seed)
-        )
+        config = SFTConfig(scratch, dataset_kwargs={"skip_prepare_dataset": True}, **trainer_settings(settings, seed))
         trainer = SFTTrainer(
-            with_adapters(base, settings, TaskType.CAUSAL_LM), config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+            with_adapters(base, settings, TaskType.CAUSAL_LM),
+            config,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
         )
         curve = run_trainer(trainer, progress, name)
     return trainer.model, curve

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from rstar_mini.types import Trajectory, Tree
 
-MIN_AGREEMENT_ACCURACY = 0.5  # section 3.4.1: problems labelled by agreement whose trajectories are right less often are dropped
+MIN_AGREEMENT_ACCURACY = (
+    0.5  # section 3.4.1: problems labelled by agreement whose trajectories are right less often are dropped
+)
 
 
 def best_trajectories(trees: Iterable[Tree], per_problem: int = 2) -> list[Trajectory]:

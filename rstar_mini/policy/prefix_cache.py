@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
+from transformers import Cache
+from transformers.cache_utils import DynamicLayer
 
 from rstar_mini.types import Step
 
@@ -38,11 +40,49 @@ class Place:
     pending: tuple[int, ...]
 
 
+class RoomyLayer(DynamicLayer):
+    """A cache layer with room to grow: the library's copies all keys and values again for every token."""
+
+    ROOM = 32  # slots added when the room is used up
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffers: list[Tensor] = []
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Append [rows, heads, new slots, width] and return all keys and values."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        filled = self.get_seq_length()
+        self._reserve(filled + key_states.shape[2], (key_states, value_states))
+        stop = filled + key_states.shape[2]
+        for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, filled:stop] = new
+        self.keys, self.values = (buffer[:, :, :stop] for buffer in self._buffers)
+        return self.keys, self.values
+
+    def _reserve(self, slots: int, like: tuple[Tensor, Tensor]) -> None:
+        if self._buffers and slots <= self._buffers[0].shape[2]:
+            return
+        old, self._buffers = self._buffers, []
+        for i, new in enumerate(like):
+            shape = (*new.shape[:2], slots + self.ROOM, new.shape[3])
+            self._buffers.append(new.new_empty(shape))
+            if old:
+                self._buffers[i][:, :, : old[i].shape[2]] = old[i]
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep, repeat or reorder rows."""
+        filled = self.get_seq_length()
+        self._buffers = [buffer.index_select(0, indices.to(buffer.device)) for buffer in self._buffers]
+        self.keys, self.values = (buffer[:, :, :filled] for buffer in self._buffers)
+
+
 @dataclass(slots=True)
 class Rows:
     """A padded batch that is being extended: `mask` [rows, width] marks the real tokens, `positions` [rows] the next position."""
 
-    cache: DynamicCache
+    cache: Cache
     mask: Tensor
     positions: Tensor
 
@@ -137,7 +177,7 @@ class PrefixCache:
         width = int(lengths.max())
         mask = torch.arange(width)[None] >= (width - lengths)[:, None]
         if not width:
-            return Rows(DynamicCache(), mask, lengths)
+            return Rows(Cache(layer_class_to_replicate=RoomyLayer), mask, lengths)
         sample = next(segment.kv for segment in segments if segment.kv is not None)
         kv = sample.new_zeros(sample.shape[0], len(segments), sample.shape[1], width, sample.shape[3])
         for row, last in enumerate(segments):
@@ -146,7 +186,10 @@ class PrefixCache:
                 start = end - segment.kv.shape[2]
                 kv[:, row, :, start:end] = segment.kv
                 end, segment = start, segment.parent
-        return Rows(DynamicCache(list(zip(kv[0::2], kv[1::2], strict=True))), mask, lengths)
+        cache = Cache(layers=[RoomyLayer() for _ in kv[::2]])
+        for layer, keys, values in zip(cache.layers, kv[::2], kv[1::2], strict=True):
+            layer.update(keys, values)
+        return Rows(cache, mask, lengths)
 
 
 def cached_encoder(tokenizer: Callable[..., list[int]]) -> Callable[[str], tuple[int, ...]]:

@@ -79,7 +79,9 @@ class TransformersPolicy:
     def _propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
         places = self.cache.open([self.prompt(r.problem.question) for r in requests], [r.steps for r in requests])
         rows, hidden, start = self.cache.extend([p.segment for p in places], [p.pending for p in places])
-        live = [_Row(i, [], [request.key + sibling for sibling in range(request.n)]) for i, request in enumerate(requests)]
+        live = [
+            _Row(i, [], [request.key + sibling for sibling in range(request.n)]) for i, request in enumerate(requests)
+        ]
         batch = _Batch(requests, places, rows, start, live, [[] for _ in requests])
         for position in range(self.max_step_tokens):
             self._sample(batch, self.head(hidden[:, -1]), position, temperature)

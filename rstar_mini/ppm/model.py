@@ -15,8 +15,8 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.code_cot import split_steps
+from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
@@ -65,13 +65,19 @@ class PPMTrainer(RewardTrainer):
             self._signature_columns.append("weight")
 
     def compute_loss(
-        self, model: PreTrainedModel, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
     ) -> Any:
         """Eq. 4 on one batch."""
         weights = inputs["weight"]
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
         chosen, rejected = reward(outputs.logits.squeeze(-1)).chunk(2)
-        self._metrics["train" if model.training else "eval"]["accuracy"].append((chosen > rejected).float().mean().item())
+        self._metrics["train" if model.training else "eval"]["accuracy"].append(
+            (chosen > rejected).float().mean().item()
+        )
         loss = pair_loss(chosen, rejected, weights)
         return (loss, outputs) if return_outputs else loss
 

@@ -40,7 +40,9 @@ def preference_pairs(trees: Iterable[Tree], per_side: int = 2, margin: float = 0
 
     A pair is kept when the two Q-values differ by more than `margin`. A problem whose trajectories are all right or all wrong gives none.
     """
-    return [pair for tree in trees for pair in (*_step_pairs(tree, per_side, margin), *_final_pairs(tree, per_side, margin))]
+    return [
+        pair for tree in trees for pair in (*_step_pairs(tree, per_side, margin), *_final_pairs(tree, per_side, margin))
+    ]
 
 
 def _step_pairs(tree: Tree, per_side: int, margin: float) -> Iterator[Pair]:

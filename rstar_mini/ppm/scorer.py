@@ -16,7 +16,9 @@ from rstar_mini.types import Problem, Step
 class PPMScorer:
     """A sequence-classification model with one label as a `Scorer`."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, batch_rows: int = 1024) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, batch_rows: int = 1024
+    ) -> None:
         self.prompt, self.batch_rows = prompt, batch_rows
         self.head = model.score
         self.cache = PrefixCache(model.get_decoder(), cached_encoder(tokenizer.encode))
@@ -37,7 +39,9 @@ class PPMScorer:
         flat = iter(scores)
         return [[next(flat) for _ in steps] for _, _, steps in siblings]
 
-    def _score_rows(self, chunk: Sequence[tuple[int, Step]], places: Sequence[Place], prefixes: Sequence[str]) -> list[float]:
+    def _score_rows(
+        self, chunk: Sequence[tuple[int, Step]], places: Sequence[Place], prefixes: Sequence[str]
+    ) -> list[float]:
         tokens = [(*places[i].pending, *self.cache.encode(step.text)) for i, step in chunk]
         rows, hidden, start = self.cache.extend([places[i].segment for i, _ in chunk], tokens)
         last = torch.tensor([len(row) - 1 for row in tokens], device=hidden.device)

@@ -30,7 +30,9 @@ class PolicySettings(Section):
 
     base: str = Field("tiny", description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name")
     prompt: Literal["plain", "paper"] = Field("plain", description="template of the zero-shot prompt")
-    shots: Count = Field(0, description="worked examples shown to the base policy, before it has learnt the format")
+    shots: int = Field(
+        0, ge=0, le=2, description="worked examples shown to the base policy, before it has learnt the format"
+    )
     max_step_tokens: PositiveInt = Field(48, description="a step that has not ended by then is dropped")
     batch_rows: PositiveInt = Field(1024, description="most candidates decoded together")
     dtype: Literal["fp32", "bf16"] = Field("fp32", description="precision of search; training is always fp32")
@@ -57,11 +59,15 @@ class Search(Section):
 class Round(Section):
     """The search budget of one round (section 3.4)."""
 
-    annotation: Literal["terminal", "ppm"] = Field(description="terminal-guided (Eq. 2) or PPM-augmented (Eq. 3) Q-values")
+    annotation: Literal["terminal", "ppm"] = Field(
+        description="terminal-guided (Eq. 2) or PPM-augmented (Eq. 3) Q-values"
+    )
     candidates: PositiveInt = Field(8, description="steps sampled at each node")
     rollouts: PositiveInt = Field(16, description="rollouts for each problem")
     extra_rollouts: Count = Field(0, description="added once when no rollout was right")
-    unsolved_rollouts: list[PositiveInt] = Field([], description="further rollouts for problems still unsolved, one stage after the other")
+    unsolved_rollouts: list[PositiveInt] = Field(
+        [], description="further rollouts for problems still unsolved, one stage after the other"
+    )
     new_seeds: Count = Field(0, description="after these, new trees with other seeds for problems still unsolved")
 
 
@@ -70,12 +76,18 @@ class Training(Section):
 
     epochs: PositiveFloat = Field(2, description="passes over the data")
     batch: PositiveInt = Field(64, description="sequences (SFT) or pairs (PPM) an optimiser step")
-    micro_batch: PositiveInt | None = Field(None, description="sequences held in memory at once; default: the whole batch")
+    micro_batch: PositiveInt | None = Field(
+        None, description="sequences held in memory at once; default: the whole batch"
+    )
     lr: PositiveFloat = Field(1e-3, description="peak learning rate")
     warmup: Count = Field(10, description="steps of linear warm-up")
-    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field("linear", description="learning-rate schedule")
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = Field(
+        "linear", description="learning-rate schedule"
+    )
     weight_decay: float = Field(0.1, ge=0, description="AdamW's weight decay")
-    tuning: Literal["full", "lora"] = Field("full", description="train all weights, or LoRA adapters on all linear layers")
+    tuning: Literal["full", "lora"] = Field(
+        "full", description="train all weights, or LoRA adapters on all linear layers"
+    )
     lora_rank: PositiveInt = Field(16, description="rank of the adapters")
 
 
@@ -83,7 +95,6 @@ class Sft(Training):
     """Fine-tuning the policy from the base model each round (section 3.2)."""
 
     per_problem: PositiveInt = Field(2, description="correct trajectories of highest mean Q kept for each problem")
-    worked_solutions: bool = Field(False, description="add the worked solutions that some problems carry, as for the tiny base")
     mask_output: bool = Field(True, description="take no loss on the interpreter's output")
 
 
@@ -92,7 +103,9 @@ class Ppm(Training):
 
     per_side: PositiveInt = Field(2, description="steps of highest and of lowest Q compared under a prefix")
     margin: float = Field(0.0, ge=0, description="least difference in Q of a pair")
-    validation: float = Field(0.1, ge=0, lt=1, description="share of the problems whose pairs are held out to measure accuracy")
+    validation: float = Field(
+        0.1, ge=0, le=0.5, description="share of the problems whose pairs are held out to measure accuracy"
+    )
 
 
 class Evaluation(Section):
@@ -108,6 +121,14 @@ class Evaluation(Section):
     selection: Literal["ppm", "vote", "ppm-weighted vote"] = Field("ppm", description="how the final answer is chosen")
 
 
+class Allowance(Section):
+    """What a whole run is meant to cost; the run says so when it needs more."""
+
+    tokens: PositiveInt = Field(description="tokens sampled in search and evaluation")
+    training_steps: PositiveInt = Field(description="optimiser steps of all policies and PPMs")
+    programs: PositiveInt = Field(description="distinct programs run in the sandbox")
+
+
 class Recipe(Section):
     """A whole run: what it searches, with which models, for how many rounds, and how it is measured."""
 
@@ -115,11 +136,14 @@ class Recipe(Section):
     description: str = Field("", description="one line for people")
     seed: int = Field(0, description="seed of everything random")
     threads: PositiveInt = Field(2, description="CPU threads; part of what makes a run reproducible to the byte")
-    method: Literal["mcts", "rejection"] = Field("mcts", description="'rejection' samples whole solutions instead of searching")
+    method: Literal["mcts", "rejection"] = Field(
+        "mcts", description="'rejection' samples whole solutions instead of searching"
+    )
     problems: Problems = Problems()
     policy: PolicySettings = PolicySettings()
     sandbox: SandboxSettings = SandboxSettings()
     search: Search = Search()
+    budget: Allowance | None = Field(None, description="declared cost of the whole run")
     rounds: list[Round] = Field(min_length=1, description="the rounds of self-evolution")
     sft: Sft = Sft()
     ppm: Ppm = Ppm()

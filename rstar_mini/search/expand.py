@@ -41,12 +41,14 @@ class Expander:
 
     `seed` names the noise: (run seed, round, ...). `ppm` None is terminal-guided annotation (Eq. 2), otherwise a new node starts from
     the PPM's score (Eq. 3). `ground_truth` says whether terminals are judged by the known answer (making data) or not (test time).
+    `programs` collects the distinct programs that were asked for.
     """
 
     def __init__(
         self, policy: Policy, box: Sandbox, ppm: Scorer | None = None, seed: str = "0", ground_truth: bool = True
     ) -> None:
         self.policy, self.box, self.ppm, self.seed, self.ground_truth = policy, box, ppm, seed, ground_truth
+        self.programs: set[str] = set()
 
     def expand(self, leaves: Sequence[tuple[Tree, Node, int]], temperature: float) -> None:
         """Give each (tree, leaf, n) its children; a leaf whose candidates all failed stays without any."""
@@ -55,7 +57,10 @@ class Expander:
         for (tree, _, _), steps in zip(leaves, proposals, strict=True):
             tree.tokens += sum(step.tokens for step in steps)
         unique = [_distinct(steps) for steps in proposals]
-        codes = [program((*request.steps, step)) for request, group in zip(requests, unique, strict=True) for step in group]
+        codes = [
+            program((*request.steps, step)) for request, group in zip(requests, unique, strict=True) for step in group
+        ]
+        self.programs.update(codes)
         executions = iter(self.box.run_many(codes))
         for (tree, node, n), request, group in zip(leaves, requests, unique, strict=True):
             ran = [(replace(step, execution=next(executions)), count) for step, count in group.items()]
@@ -107,7 +112,12 @@ def finish_step(step: Step, prefix: Sequence[Step]) -> Step | None:
     if code_done:
         answer = boxed_answer(step.text)
         return replace(step, answer=answer, execution=None) if answer else None
-    if not step.text.endswith(STOPS) or step.text.endswith(END_ANSWER) or step.execution is None or not step.execution.ok:
+    if (
+        not step.text.endswith(STOPS)
+        or step.text.endswith(END_ANSWER)
+        or step.execution is None
+        or not step.execution.ok
+    ):
         return None
     if not step.text.endswith(END_CODE):
         return step

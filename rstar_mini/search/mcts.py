@@ -66,7 +66,13 @@ def grow(
         wave: list[tuple[Tree, Node, int]] = []
         for key, (tree, node) in list(leaves.items()):
             leaf = _advance(tree, node, goals[key], budget, expander.ground_truth)
-            if leaf is None and budget.extra_rollouts and key not in extended and not tree.solved and not tree.root.closed:
+            if (
+                leaf is None
+                and budget.extra_rollouts
+                and key not in extended
+                and not tree.solved
+                and not tree.root.closed
+            ):
                 extended.add(key)
                 goals[key] += budget.extra_rollouts
                 leaf = _advance(tree, tree.root, goals[key], budget, expander.ground_truth)

@@ -1,0 +1,181 @@
+"""A whole small run: what it leaves on disk, that it can be repeated to the byte, and how it refuses."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import rstar_mini
+from rstar_mini.errors import UserError
+from rstar_mini.evolution.shards import round_budget, search_shard, unsolved
+from rstar_mini.policy import ScriptedPolicy
+from rstar_mini.progress import Silent
+from rstar_mini.recipes import load_recipe
+from rstar_mini.recipes.schema import Round
+from rstar_mini.sandbox import Sandbox
+from rstar_mini.search import Expander
+from rstar_mini.types import Problem
+
+SMALL = [
+    "problems.limit=24",
+    "search.shard=16",
+    "evaluation.limit=12",
+    "evaluation.candidates=3",
+    "evaluation.rollouts=2",
+    "sft.epochs=1",
+    "ppm.epochs=1",
+    "rounds=[{annotation: terminal, candidates: 5, rollouts: 6}, {annotation: ppm, candidates: 4, rollouts: 4, unsolved_rollouts: [2], new_seeds: 1}]",
+]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file()]
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", overrides=SMALL)
+
+
+def test_a_run_leaves_trees_trajectories_pairs_models_and_metrics(run):
+    for number in (1, 2):
+        folder = run.round(number)
+        assert len(run.trees(number)) >= 24 and run.pairs(number)
+        assert (folder / "policy" / "model.safetensors").exists() and (folder / "ppm" / "model.safetensors").exists()
+    metrics = run.metrics()
+    assert [row["round"] for row in metrics] == [0, 1, 2]
+    assert metrics[1]["coverage"]["all"]["n"] == 24
+    assert sum(row["n"] for level, row in metrics[1]["coverage"].items() if level != "all") == 24
+    systems = metrics[2]["evaluation"]["systems"]
+    assert set(systems) == {"greedy", "vote", "mcts"}
+    assert systems["vote"]["tokens"] >= systems["mcts"]["tokens"] > systems["greedy"]["tokens"]
+
+
+def test_trajectories_and_pairs_load_as_data_sets(run):
+    from datasets import Dataset
+
+    rows = [json.loads(line) for line in (run.round(1) / "trajectories.jsonl").read_text().splitlines()]
+    assert {"prompt", "completion"} <= set(Dataset.from_list(rows).column_names)
+    pairs = [json.loads(line) for line in (run.round(1) / "pairs.jsonl").read_text().splitlines()]
+    assert {"chosen", "rejected", "prefix", "weight"} <= set(Dataset.from_list(pairs).column_names)
+
+
+def test_unsolved_problems_are_listed(run):
+    solved = {tree.problem.id for tree in run.trees(2) if tree.solved}
+    assert {p.id for p in run.unsolved(2)} | solved == {tree.problem.id for tree in run.trees(2)}
+    assert not {p.id for p in run.unsolved(2)} & solved
+
+
+def test_going_on_with_a_finished_run_changes_nothing(run):
+    before = digests(run.path)
+    rstar_mini.evolve("tiny", run.path, overrides=SMALL)
+    assert digests(run.path) == before
+
+
+def test_an_interrupted_run_ends_like_one_that_was_not(run, tmp_path):
+    """Stopped after the first shard of round 1, and gone on with: the same bytes everywhere."""
+
+    class Stop(Silent):
+        done = 0
+
+        def advance(self, amount: int = 1) -> None:
+            self.done += amount
+            if self.stopped_stage and self.done > 16:
+                raise KeyboardInterrupt
+
+        def stage(self, name: str, total: int) -> None:
+            self.stopped_stage, self.done = name == "round 1: search", 0
+
+    with pytest.raises(KeyboardInterrupt):
+        rstar_mini.evolve("tiny", tmp_path / "b", overrides=SMALL, progress=Stop())
+    assert (tmp_path / "b/round-1/trees/shard-0000.json").exists()
+    assert not (tmp_path / "b/round-1/trees/shard-0001.json").exists()
+    rstar_mini.evolve("tiny", tmp_path / "b", overrides=SMALL)
+    assert digests(tmp_path / "b") == digests(run.path)
+
+
+def test_a_run_of_another_recipe_is_refused_and_left_alone(run):
+    before = digests(run.path)
+    with pytest.raises(UserError, match=r"search.c: 2.0 -> 1.5"):
+        rstar_mini.evolve("tiny", run.path, overrides=[*SMALL, "search.c=1.5"])
+    assert digests(run.path) == before
+
+
+def test_a_folder_that_is_not_a_run_is_left_alone(tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not a run"):
+        rstar_mini.evolve("tiny", tmp_path)
+    with pytest.raises(UserError, match="is not a run"):
+        rstar_mini.load_run(tmp_path)
+    assert [f.name for f in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_a_run_that_another_process_works_on_is_refused(run):
+    (run.path / "lock").write_text(f"{os.getppid()}\n")
+    with pytest.raises(UserError, match=f"process {os.getppid()} is working on"):
+        rstar_mini.evolve("tiny", run.path, overrides=SMALL)
+    (run.path / "lock").write_text("999999999\n")  # nobody: taken over
+    rstar_mini.evolve("tiny", run.path, overrides=SMALL)
+    assert not (run.path / "lock").exists()
+
+
+@pytest.mark.parametrize(("rounds", "message"), [(0, "rounds 1 to 2"), (3, "rounds 1 to 2")])
+def test_rounds_outside_the_recipe_are_refused(tmp_path, rounds, message):
+    with pytest.raises(UserError, match=message):
+        rstar_mini.evolve("tiny", tmp_path / "x", rounds, SMALL)
+    assert not (tmp_path / "x").exists()
+
+
+def test_solve_uses_the_last_round_of_a_run(run):
+    solution = rstar_mini.solve("Tom has 3 boxes with 8 pens in each box. How many pens does Tom have now?", run.path)
+    assert solution.source == f"round 2 of {run.path}"
+    assert solution.tree.problem.question.startswith("Tom has 3 boxes") and solution.tree.rollouts
+
+
+def test_an_empty_question_is_refused():
+    with pytest.raises(UserError, match="question is empty"):
+        rstar_mini.solve("  ")
+
+
+def test_evaluation_over_seeds_is_kept_and_pooled(run):
+    result = rstar_mini.evaluate_run(run.path, seeds=2, limit=10, rounds=[1])
+    [row] = result["rounds"]
+    rights = [seed["systems"]["vote"]["correct"] for seed in row["seeds"]]
+    assert row["pooled"]["systems"]["vote"]["correct"] == pytest.approx(sum(rights) / 2)
+    assert row["pooled"]["n"] == 10, "seeds of one problem are not independent problems"
+    assert rstar_mini.evaluate_run(run.path, seeds=2, limit=10, rounds=[1]) == result
+    with pytest.raises(UserError, match="round 7 .* is not finished"):
+        rstar_mini.evaluate_run(run.path, rounds=[7])
+
+
+def test_the_papers_round_recipe():
+    """Section 3.4: terminal-guided twice, PPM-augmented twice; more rollouts, then new seeds, in round 4 only."""
+    rounds = load_recipe("smol").rounds
+    assert [r.annotation for r in rounds] == ["terminal", "terminal", "ppm", "ppm"]
+    assert [r.candidates for r in rounds] == [5, 8, 8, 16] and [r.rollouts for r in rounds] == [8, 16, 16, 16]
+    assert [r.extra_rollouts for r in rounds] == [0, 16, 16, 16]
+    assert [r.unsolved_rollouts for r in rounds] == [[], [], [], [64, 128]] and [r.new_seeds for r in rounds] == [
+        0,
+        0,
+        0,
+        2,
+    ]
+
+
+def test_unsolved_problems_get_more_rollouts_then_new_seeds():
+    easy, hard = Problem("easy", "q", "4"), Problem("hard", "q", "no")
+
+    def script(question: str, text: str) -> list[str]:
+        if not text:
+            return [f"<code>\nprint({i})\n<end_of_code>" for i in range(4, 8)]
+        return [f"<answer>\\boxed{{{text.split('<output>')[1][0]}}}<end_of_answer>"]
+
+    settings = Round(annotation="terminal", candidates=4, rollouts=1, unsolved_rollouts=[2], new_seeds=2)
+    with Sandbox() as box:
+        expander = Expander(ScriptedPolicy(script), box, seed="s")
+        trees = search_shard([easy, hard], expander, settings, round_budget(load_recipe("tiny"), settings), Silent())
+    assert [(tree.problem.id, tree.rollouts) for tree in trees] == [("easy", 1), ("hard", 3), ("hard", 2), ("hard", 2)]
+    assert [tree.problem.id for tree in unsolved(trees)] == ["hard"]
