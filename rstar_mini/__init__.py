@@ -1,6 +1,7 @@
 """rstar_mini: rStar-Math (arXiv 2501.04519) on one machine.
 
-`evolve` runs the rounds, `solve` answers a question by PPM-guided search, `load_run` opens a run, `evaluate_run` measures it again.
+`evolve` runs the rounds, `solve` answers a question by PPM-guided search, `load_run` opens a run, and `evaluate_run`
+measures it again.
 """
 
 import logging

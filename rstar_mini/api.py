@@ -85,7 +85,7 @@ def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Soluti
     this = Run.load(Path(run)) if run else _finished(default)
     if this and not this.last_round:
         raise UserError(f"{this.path} has no finished round yet; go on with: rstar-mini evolve --run {this.path}")
-    from rstar_mini.evaluation.systems import test_budget
+    from rstar_mini.evaluation.systems import evaluation_budget
     from rstar_mini.evolution.models import Models, shipped_models
     from rstar_mini.sandbox import Sandbox
     from rstar_mini.search import Expander, Selection, choose, search
@@ -96,7 +96,7 @@ def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Soluti
     problem = Problem("question", " ".join(question.split()), "")
     with Sandbox(**recipe.sandbox.model_dump()) as box:
         expander = Expander(models.policy(last), box, models.scorer(last), f"{seed}/solve", ground_truth=False)
-        [tree] = search([problem], expander, test_budget(recipe))
+        [tree] = search([problem], expander, evaluation_budget(recipe))
     chosen = choose(tree.terminals(), Selection(recipe.evaluation.selection))
     source = f"round {last} of {this.path}" if this else "the shipped round-4 tiny weights"
     return Solution(problem, tree, tree.trajectory(chosen) if chosen else None, source)
@@ -126,8 +126,8 @@ def evaluate_run(
         rounds: which rounds; default all that are finished.
 
     Returns:
-        {"rounds": [{"round", "n", "seeds": [evaluation of each seed], "pooled": evaluation over all seeds}]}, also written
-        to evaluation.json in the run.
+        {"rounds": [{"round", "n", "seeds": [evaluation of each seed], "pooled": evaluation over all seeds}]}, also
+        written to evaluation.json in the run.
 
     Raises:
         UserError: the run is not there, or a round is not finished.

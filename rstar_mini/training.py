@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from peft import LoraConfig, TaskType, get_peft_model
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from rstar_mini.errors import UserError
 from rstar_mini.progress import Progress
 from rstar_mini.recipes.schema import Training
+
+AnyModel = PreTrainedModel | PeftModel
+"""A model, with LoRA adapters or without."""
 
 
 class ProgressCallback(TrainerCallback):
@@ -70,7 +73,7 @@ def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
     }
 
 
-def with_adapters(model: PreTrainedModel, settings: Training, task: TaskType) -> PreTrainedModel:
+def with_adapters(model: PreTrainedModel, settings: Training, task: TaskType) -> AnyModel:
     """The model itself, or wrapped in LoRA adapters on all its linear layers."""
     if settings.tuning == "full":
         return model
@@ -85,7 +88,7 @@ def run_trainer(trainer: Trainer, progress: Progress, name: str) -> list[dict[st
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(progress, name))
     trainer.train()
-    trainer.model.eval()
+    trainer.model.eval()  # type: ignore[union-attr]  # None is there for model_init, which is never used here
     return [
         {key: round(value, 6) for key, value in row.items() if key in ("step", "loss", "accuracy")}
         for row in trainer.state.log_history

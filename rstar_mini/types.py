@@ -56,9 +56,9 @@ class Execution:
 class Problem:
     """A question with its final answer as text.
 
-    `solution` is a worked code-augmented trajectory text when one is known (a small share of the problems). `unseen` marks test
-    problems whose phrasing never occurs in training. `agreement` is the share of votes behind a label that came from
-    agreement instead of from a source; None means the label is given.
+    `solution` is a worked code-augmented trajectory text when one is known (a small share of the problems). `unseen`
+    marks test problems whose phrasing never occurs in training. `agreement` is the share of votes behind a label that
+    came from agreement instead of from a source; None means the label is given.
     """
 
     id: str
@@ -88,7 +88,8 @@ class Step:
     """One reasoning step: `text` exactly as it was sampled, closing tag included, and what running it gave.
 
     `output` is the interpreter output block that follows the step's text in the trajectory ('' unless the step ends
-    the code). `answer` is the content of the last `\\boxed{}` when the step is terminal. `tokens` counts the sampled tokens.
+    the code). `answer` is the content of the last `\\boxed{}` when the step is terminal. `tokens` counts the sampled
+    tokens.
     """
 
     text: str

@@ -26,7 +26,8 @@ SMALL = [
     "evaluation.rollouts=2",
     "sft.epochs=1",
     "ppm.epochs=1",
-    "rounds=[{annotation: terminal, candidates: 5, rollouts: 6}, {annotation: ppm, candidates: 4, rollouts: 4, unsolved_rollouts: [2], new_seeds: 1}]",
+    "rounds=[{annotation: terminal, candidates: 5, rollouts: 6},"
+    " {annotation: ppm, candidates: 4, rollouts: 4, unsolved_rollouts: [2], new_seeds: 1}]",
 ]
 
 

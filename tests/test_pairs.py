@@ -10,7 +10,7 @@ PROBLEM = Problem("p", "q", "7")
 
 
 def grown(problem: Problem = PROBLEM) -> Tree:
-    """Root -> steps a (Q 0.9), b (0.2), c (-0.3), d (-0.8); a and b lead to the right answer, b, c and d to wrong ones."""
+    """Root -> steps a (Q 0.9), b (0.2), c (-0.3), d (-0.8); a and b lead to the right answer, b, c, d to wrong ones."""
     tree = Tree(problem)
 
     def add(parent: Node, text: str, q: float, correct: bool | None = None) -> Node:

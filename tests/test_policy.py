@@ -1,4 +1,4 @@
-"""The transformers engine: right numbers from the prefix cache, right distribution, noise that depends on the key alone."""
+"""The transformers engine: right numbers from the prefix cache, right distribution, noise from the key alone."""
 
 import numpy as np
 import pytest

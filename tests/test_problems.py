@@ -100,12 +100,12 @@ def test_the_shipped_files_are_what_the_command_writes(tmp_path) -> None:
 
 
 def test_levels_are_even_and_core_families_come_twice_as_often(shipped: dict[str, list[Problem]]) -> None:
-    assert {split: len(rows) for split, rows in shipped.items()} == {"train": 8400, "validation": 1050, "test": 3675}
-    for split, each in {"train": 80, "validation": 10, "test": 35}.items():
+    assert {split: len(rows) for split, rows in shipped.items()} == {"train": 10500, "validation": 1050, "test": 5985}
+    for split, each in {"train": 100, "validation": 10, "test": 57}.items():
         cells = Counter((row.family, row.level) for row in shipped[split])
         assert cells == {(family, level): each * (1 + (family in CORE)) for family, level in CELLS}
     solved = Counter((row.family, row.level) for row in shipped["train"] if row.solution)
-    assert solved == {(family, level): 8 * (1 + (family in CORE)) for family, level in CELLS}
+    assert solved == {(family, level): 10 * (1 + (family in CORE)) for family, level in CELLS}
     assert not any(row.solution for split in ("validation", "test") for row in shipped[split])
 
 

@@ -33,7 +33,7 @@ def evaluate_seeds(
         for number in rounds:
             each = [_evaluate(run, models, number, seed, problems, box, progress) for seed in range(seeds)]
             pooled = {name: _pool([outcomes[name] for outcomes in each]) for name in each[0]}
-            row = {
+            row: dict[str, Any] = {
                 "round": number,
                 "n": len(problems),
                 "seeds": [summarise(problems, o, s) for s, o in enumerate(each)],

@@ -1,7 +1,7 @@
-"""The systems compared on held-out problems: greedy decoding, majority vote, and PPM-guided MCTS, at equal tokens (section 4).
+"""The systems compared on held-out problems (section 4): greedy decoding, majority vote, and PPM-guided MCTS.
 
-Tokens of a problem are the tokens sampled for it plus every token that the PPM read for it, prompt included. The vote goes on
-sampling until it has used at least as many as the search.
+Vote and search are compared at equal tokens. Tokens of a problem are the tokens sampled for it plus every token that
+the PPM read for it, prompt included. The vote goes on sampling until it has used at least as many as the search.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Outcome:
         self.samples = max(self.samples, other.samples)
 
 
-def test_budget(recipe: Recipe) -> Budget:
+def evaluation_budget(recipe: Recipe) -> Budget:
     """The test-time search budget of a recipe."""
     settings = recipe.evaluation
     return Budget(
@@ -59,7 +59,7 @@ def evaluate(
     seed: str,
     advance: Callable[[int], None],
 ) -> dict[str, Outcome]:
-    """Every system on the problems, shard by shard; without a PPM (the base model), vote samples what round 1's would."""
+    """Every system on the problems, shard by shard; without a PPM (the base), vote samples what round 1's would."""
     outcomes: dict[str, Outcome] = {}
     for first in range(0, len(problems), recipe.search.shard):
         shard = problems[first : first + recipe.search.shard]
@@ -97,10 +97,11 @@ def _evaluate_shard(
 def guided_search(
     problems: Sequence[Problem], expander: Callable[[str, PPMScorer], Expander], ppm: PPMScorer, recipe: Recipe
 ) -> Outcome:
-    """PPM-guided MCTS: `trajectories` whole searches a problem, of each the best-scored trajectory, and a choice among them."""
+    """PPM-guided MCTS: `trajectories` trees a problem, of each the best-scored trajectory, and a choice among them."""
     before = ppm.cache.forwarded
     grown = [
-        search(problems, expander(f"mcts-{i}", ppm), test_budget(recipe)) for i in range(recipe.evaluation.trajectories)
+        search(problems, expander(f"mcts-{i}", ppm), evaluation_budget(recipe))
+        for i in range(recipe.evaluation.trajectories)
     ]
     outcome = _judge(problems, grown, Selection(recipe.evaluation.selection))
     outcome.tokens += ppm.cache.forwarded - before

@@ -1,4 +1,4 @@
-"""What a round's trees yield: trajectories for the policy, pairs for the PPM, coverage, and the problems nobody solved."""
+"""What a round's trees yield: trajectories for the policy, pairs for the PPM, coverage, and the unsolved problems."""
 
 from __future__ import annotations
 

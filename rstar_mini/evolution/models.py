@@ -42,7 +42,7 @@ class Models:
     def policy(self, number: int) -> TransformersPolicy:
         """The policy of a round; round 0 is the base."""
         settings = self.recipe.policy
-        model = self.weights(number).to(DTYPES[settings.dtype])
+        model = self.weights(number).to(DTYPES[settings.dtype])  # type: ignore[arg-type]  # transformers hides the signature of Module.to
         return TransformersPolicy(
             model, self.tokenizer, self.prompt(number), settings.max_step_tokens, settings.batch_rows
         )
@@ -50,7 +50,7 @@ class Models:
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""
         model = load_ppm(self.folder / f"round-{number}" / "ppm", self.weights(number))
-        model = model.to(DTYPES[self.recipe.policy.dtype])
+        model = model.to(DTYPES[self.recipe.policy.dtype])  # type: ignore[arg-type]  # as above
         return PPMScorer(model, self.tokenizer, self.prompt(number), self.recipe.policy.batch_rows)
 
 

@@ -1,4 +1,4 @@
-"""The rounds of self-evolution (section 3.4): search makes data, data makes a better policy and PPM, and these search better.
+"""The rounds of self-evolution (section 3.4): search makes data, data a better policy and PPM, and these search better.
 
 Whatever a round has finished is on disk before the next piece starts, and is not computed again: shards of trees, the
 policy, the PPM, the evaluation.
@@ -90,7 +90,8 @@ class Evolution:
             trajectories = [trajectory_from_row(row) for row in read_jsonl(folder / "trajectories.jsonl")]
             if not trajectories:
                 raise UserError(
-                    f"round {number} solved no problem, so there is nothing to train on; give more rollouts or easier problems"
+                    f"round {number} solved no problem, so there is nothing to train on; "
+                    "give more rollouts or easier problems"
                 )
             model, curve = train_policy(
                 self.models.weights(0),
@@ -107,7 +108,7 @@ class Evolution:
         return {"sft": _curve_ends(log)}
 
     def _train_ppm(self, number: int, folder: Path) -> dict[str, Any]:
-        """Section 3.3: from this round's policy, on this round's pairs; a share of the problems is held out to measure it."""
+        """Section 3.3: from this round's policy, on this round's pairs; some problems are held out to measure it."""
         log = folder / "ppm-log.json"
         if not log.exists():
             pairs = self.run.pairs(number)

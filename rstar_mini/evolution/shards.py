@@ -1,4 +1,4 @@
-"""Shards: a fixed set of problems searched together. Its trees depend only on the recipe, the seed, the round and the shard."""
+"""Shards: a fixed set of problems searched together. Its trees depend on the recipe, seed, round and shard alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def round_budget(recipe: Recipe, settings: Round) -> Budget:
 def search_shard(
     problems: Sequence[Problem], expander: Expander, settings: Round, budget: Budget, progress: Progress
 ) -> list[Tree]:
-    """The paper's schedule for one shard: rollouts for all, then more for the unsolved, then new seeds for the unsolved."""
+    """The paper's schedule for one shard: rollouts for all, then more for the unsolved, then new seeds for these."""
     trees = [Tree(problem) for problem in problems]
     grow(trees, expander, budget, lambda _: progress.advance())
     for tree in trees:

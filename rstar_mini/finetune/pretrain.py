@@ -1,8 +1,8 @@
 """Make the `tiny` base model from scratch: its tokenizer, its corpus, and its pretraining.
 
-The corpus is what a base model may know before any round: the texts of the training problems without their solutions, random
-Python snippets, and the few worked solutions that show the format. `python -m rstar_mini.finetune.pretrain --out DIR` makes the
-shipped weights again.
+The corpus is what a base model may know before any round: the texts of training problems without their solutions, under
+random Python programs about their numbers, and the few worked solutions that show the format. The shipped weights are
+made again by `python -m rstar_mini.finetune.pretrain --out DIR`.
 """
 
 from __future__ import annotations
@@ -15,55 +15,40 @@ from random import Random
 
 import torch
 from datasets import Dataset
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from rstar_mini.code_cot import TAGS
+from rstar_mini.finetune.sft import encode_trajectory
 from rstar_mini.models import save_compact
+from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.problems import load_problems
 from rstar_mini.problems.generate import CORE
-from rstar_mini.problems.story import NAMES, OBJECTS, noun
+from rstar_mini.problems.story import NAMES
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import PLAIN
 from rstar_mini.recipes.schema import Training
 from rstar_mini.training import run_trainer, trainer_settings
-from rstar_mini.types import Problem
+from rstar_mini.types import Problem, Step
 
 PAD, EOS = "<pad>", "<eos>"
-# Phrases of the format first (each becomes one token), then words, single digits, and the rest.
+# Phrases of the format first (each becomes one token), then words, numbers, and the rest.
 PRETOKENS = Regex(
-    r"\n# Now print the final answer\nprint\(|The answer is \\boxed\{|\n# ?| ?[A-Za-z_]+| ?[0-9]| ?[^\sA-Za-z0-9_]+|\n| +"
+    r"\n# Now print the final answer\nprint\(|The answer is \\boxed\{|\n# ?|"
+    r" ?[A-Za-z_]+| ?[0-9]{1,2}| ?[^\sA-Za-z0-9_]+|\n| +"
 )
-SNIPPETS = 10_000
-WORKED_REPEATS = 5  # the worked solutions are few, and nothing else shows the format
-NOUNS = [noun(entry)[1] for entry in OBJECTS] + list(NAMES)
-VARIABLES = [
-    "total",
-    "sum",
-    "left",
-    "rest",
-    "other",
-    "third",
-    "each",
-    "share",
-    "many",
-    "half",
-    "gap",
-    "need",
-    "cost",
-    "pay",
-    "new",
-    "gone",
-    "all",
-    "full",
-]
-SETTINGS = Training(epochs=8, batch=64, lr=3e-3, warmup=100, schedule="cosine", weight_decay=0.1)
+LEVELS = [1, 2, 3]  # what the `tiny` recipe lives on, with the core families
+SNIPPETS = 5  # for each question
+WORKED_REPEATS = 8  # the worked solutions are few, and nothing else shows the format
+VARIABLES = "total sum left rest other third each share many half gap need cost pay new gone all full".split()
+SETTINGS = Training(epochs=5, batch=32, lr=3e-3, warmup=50, schedule="linear", weight_decay=0.1)
 
 
 def build_tokenizer(texts: Iterable[str], vocab_size: int = 1536) -> PreTrainedTokenizerFast:
-    """A byte-pair tokenizer of whole words and single digits, in which every tag is one token."""
+    """A byte-pair tokenizer of whole words and numbers, in which every tag is one token."""
     tokenizer = Tokenizer(models.BPE(unk_token=None))
+    tokenizer.normalizer = normalizers.Replace("$", "$ ")  # so that a number is the same token after a dollar sign
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(PRETOKENS, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
@@ -84,36 +69,41 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int = 1536) -> PreTrainedT
     )
 
 
-def snippets(rng: Random, count: int) -> Iterator[str]:
-    """Random programs under a line of notes: they look values up in the notes, compute with them, and print one.
+def snippet(question: str, rng: Random) -> tuple[str, str]:
+    """A question as a docstring and a small program about it: (question, code with what it prints). It solves nothing.
 
-    They are about nothing, but teach what every solution needs: to find a number by its name and to copy it, what names are
-    known, and how a program goes on in late positions.
+    It teaches what every solution needs and no answer gives away: to copy, to find a number by what stands around it,
+    and to know what a name stands for. Half of the programs quote sentences, half look numbers up.
     """
-    for _ in range(count):
-        notes = {word: rng.randint(2, 199) for word in rng.sample(NOUNS, rng.randint(2, 6))}
-        names = rng.sample(VARIABLES, len(VARIABLES))
-        values: dict[str, int] = {}
-        lines = [
-            ". ".join(
-                f"{word} {number}" if rng.random() < 0.5 else f"{number} {word}" for word, number in notes.items()
-            )
-            + "."
-        ]
-        for word in rng.sample(list(notes), rng.randint(1, len(notes))):
-            left = rng.choice([str(rng.choice(list(notes.values()))), *values])
-            expression = f"{left} {rng.choice('+-*')} {notes[word]}"
-            values[names.pop()] = eval(expression, {}, dict(values))  # our own text, never a model's
-            lines.append(f"# Find the {word}\n{list(values)[-1]} = {expression}")
-        shown = rng.choice(list(values))
-        yield "\n".join([*lines, f"print({shown})", str(values[shown])])
+    lines = _quotes(question, rng) if rng.random() < 0.5 else _look_ups(question, rng)
+    return f'"""{question}"""\n', "\n".join(lines)
 
 
-def corpus(problems: Iterable[Problem], rng: Random) -> list[str]:
-    """The questions alone, the snippets, and every worked solution under its question."""
+def _quotes(question: str, rng: Random) -> list[str]:
+    sentences = [sentence.strip() + "." for sentence in question.rstrip("?.").split(".")]
+    values = dict(zip(rng.sample(VARIABLES, 2), rng.sample(sentences, min(2, len(sentences))), strict=False))
+    shown = rng.choice(list(values))
+    return [f'{name} = "{sentence}"' for name, sentence in values.items()] + [f"print({shown})", values[shown]]
+
+
+def _look_ups(question: str, rng: Random) -> list[str]:
+    words = [word.strip("$.,?") for word in question.split()]
+    places = [i for i, word in enumerate(words) if word.isdigit()]
+    values = dict(zip(rng.sample(VARIABLES, len(places)), rng.sample(places, len(places)), strict=True))
+    lines = []
+    for name, i in values.items():
+        people = [word for word in words[:i] if word in NAMES]
+        owner = f" of {people[-1]}" if people else ""
+        lines.append(f"# Find the {' '.join(words[i + 1 : i + 3]) or words[i - 1]}{owner}\n{name} = {words[i]}")
+    shown = rng.choice(list(values))
+    return [*lines, f"print({shown})", words[values[shown]]]
+
+
+def corpus(problems: Iterable[Problem], rng: Random) -> list[tuple[str, str]]:
+    """(context, text to learn): programs about each question, and every worked solution under its question."""
     problems = list(problems)
-    worked = [PLAIN.format(question=p.question) + p.solution for p in problems if p.solution]
-    return [p.question for p in problems] + list(snippets(rng, SNIPPETS)) + worked * WORKED_REPEATS
+    worked = [(PLAIN.format(question=p.question), p.solution) for p in problems if p.solution]
+    return [snippet(p.question, rng) for p in problems for _ in range(SNIPPETS)] + worked * WORKED_REPEATS
 
 
 def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Phi3Config:
@@ -131,6 +121,9 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Phi3Config:
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.08,  # the library's 0.02 is for wider models; this small, it learns to copy much later
+        resid_pdrop=0.1,
+        embd_pdrop=0.1,
     )
 
 
@@ -139,10 +132,11 @@ def pretrain(
 ) -> tuple[Phi3ForCausalLM, PreTrainedTokenizerFast, list[dict[str, float]]]:
     """Train tokenizer and model on the corpus of `problems`; also returns the loss curve."""
     texts = corpus(problems, Random(f"corpus-{seed}"))
-    tokenizer = build_tokenizer(texts)
+    tokenizer = build_tokenizer(context + text for context, text in texts)
+    encode = cached_encoder(tokenizer.encode)
+    rows = [encode_trajectory(encode, context, [Step(text)], mask_output=False) for context, text in texts]
     set_seed(seed)
     model = Phi3ForCausalLM(tiny_config(tokenizer))
-    rows = [{"input_ids": ids, "labels": ids} for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
     with tempfile.TemporaryDirectory() as scratch:
         config = SFTConfig(scratch, dataset_kwargs={"skip_prepare_dataset": True}, **trainer_settings(settings, seed))
         trainer = SFTTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
@@ -163,7 +157,7 @@ def main() -> None:
     with best_progress() as progress:
         settings = SETTINGS.model_copy(update={"epochs": arguments.epochs})
         model, tokenizer, curve = pretrain(
-            load_problems("generated", "train", families=CORE), settings, arguments.seed, progress
+            load_problems("generated", "train", families=CORE, levels=LEVELS), settings, arguments.seed, progress
         )
         progress.say(f"final loss {curve[-1]['loss']:.4f}")
     save_compact(model, arguments.out)

@@ -14,7 +14,7 @@ from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Sft
-from rstar_mini.training import run_trainer, trainer_settings, with_adapters
+from rstar_mini.training import AnyModel, run_trainer, trainer_settings, with_adapters
 from rstar_mini.types import Step, Trajectory
 
 IGNORED = -100  # label on which no loss is taken
@@ -44,18 +44,14 @@ def train_policy(
     seed: int,
     progress: Progress,
     name: str = "policy",
-) -> tuple[PreTrainedModel, list[dict[str, float]]]:
-    """Fine-tune `base` (changed in place, or wrapped in LoRA adapters) on the trajectories; returns it with its loss curve."""
+) -> tuple[AnyModel, list[dict[str, float]]]:
+    """Fine-tune `base`, in place or wrapped in LoRA adapters, on the trajectories; returns it with its loss curve."""
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_trajectory(encode, prompt(t.problem.question), t.steps, settings.mask_output) for t in trajectories]
+    model = with_adapters(base, settings, TaskType.CAUSAL_LM)
     with tempfile.TemporaryDirectory() as scratch:
         config = SFTConfig(scratch, dataset_kwargs={"skip_prepare_dataset": True}, **trainer_settings(settings, seed))
-        trainer = SFTTrainer(
-            with_adapters(base, settings, TaskType.CAUSAL_LM),
-            config,
-            train_dataset=Dataset.from_list(rows),
-            processing_class=tokenizer,
-        )
+        trainer = SFTTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
         curve = run_trainer(trainer, progress, name)
-    return trainer.model, curve
+    return model, curve

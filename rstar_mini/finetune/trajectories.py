@@ -14,7 +14,8 @@ MIN_AGREEMENT_ACCURACY = (
 def best_trajectories(trees: Iterable[Tree], per_problem: int = 2) -> list[Trajectory]:
     """The `per_problem` correct trajectories of highest mean Q of each tree, distinct as text, best first.
 
-    Problems whose label came from agreement, and whose trajectories are right in less than half of the cases, give none.
+    Problems whose label came from agreement, and whose trajectories are right in less than half of the cases, give
+    none.
     """
     chosen: list[Trajectory] = []
     for tree in trees:

@@ -24,7 +24,7 @@ class Policy(Protocol):
     """The policy model: proposes next steps, and knows nothing of search, execution or rewards."""
 
     def propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
-        """`n` sampled steps for each request (repeats included), with `text` and `tokens` set; temperature 0 is greedy."""
+        """`n` sampled steps for each request, repeats included, with `text` and `tokens`; temperature 0 is greedy."""
         ...
 
     def forget(self) -> None:

@@ -1,8 +1,9 @@
 """Read every prefix of a tree once: the key-value cache of a node serves its children (policy and PPM alike).
 
-A tree node's text is the prompt plus its steps. What a model computed for that text is kept as a chain of segments, each holding the
-keys and values of its own tokens only, so a child costs its own tokens and nothing more. The last token of a
-text is never in the cache ("pending"): forwarding it later yields the hidden state from which decoding goes on.
+A tree node's text is the prompt plus its steps. What a model computed for that text is kept as a chain of segments,
+each holding the keys and values of its own tokens only, so a child costs its own tokens and nothing more. The last
+token of a text is never in the cache ("pending"): forwarding it later yields the hidden state from which decoding goes
+on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,10 @@ from rstar_mini.types import Step
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """Keys and values of some tokens after `parent`. `kv` is [2 * layers, kv heads, tokens, head width]; `length` counts all tokens so far."""
+    """Keys and values of some tokens after `parent`.
+
+    `kv` is [2 * layers, kv heads, tokens, head width]; `length` counts all tokens so far.
+    """
 
     parent: Segment | None
     kv: Tensor | None
@@ -34,7 +38,7 @@ EMPTY = Segment(None, None, 0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A position in a text: what is in the cache, and the tokens after it that still have to be forwarded (at least one)."""
+    """A position in a text: what is in the cache, and the tokens after it (at least one) still to be forwarded."""
 
     segment: Segment
     pending: tuple[int, ...]
@@ -44,6 +48,8 @@ class RoomyLayer(DynamicLayer):
     """A cache layer with room to grow: the library's copies all keys and values again for every token."""
 
     ROOM = 32  # slots added when the room is used up
+    keys: Tensor  # [rows, heads, slots, width], from the first update on
+    values: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,11 +86,19 @@ class RoomyLayer(DynamicLayer):
 
 @dataclass(slots=True)
 class Rows:
-    """A padded batch that is being extended: `mask` [rows, width] marks the real tokens, `positions` [rows] the next position."""
+    """A padded batch that is being extended.
+
+    `mask` [rows, width] marks the real tokens, `positions` [rows] holds the next position of each row.
+    """
 
     cache: Cache
     mask: Tensor
     positions: Tensor
+
+    @property
+    def layers(self) -> list[RoomyLayer]:
+        """The layers of the cache, all of one kind."""
+        return cast("list[RoomyLayer]", self.cache.layers)
 
     def pick(self, rows: Tensor) -> None:
         """Keep, repeat or reorder rows: `rows` [new rows] holds old row numbers."""
@@ -93,7 +107,7 @@ class Rows:
 
     def segment(self, row: int, start: int, stop: int, parent: Segment) -> Segment:
         """The cache slots start..stop of one row as a segment of its own."""
-        layers = [part[row, :, start:stop] for layer in self.cache.layers for part in (layer.keys, layer.values)]
+        layers = [part[row, :, start:stop] for layer in self.layers for part in (layer.keys, layer.values)]
         return Segment(parent, torch.stack(layers), parent.length + stop - start)
 
 
@@ -186,10 +200,10 @@ class PrefixCache:
                 start = end - segment.kv.shape[2]
                 kv[:, row, :, start:end] = segment.kv
                 end, segment = start, segment.parent
-        cache = Cache(layers=[RoomyLayer() for _ in kv[::2]])
-        for layer, keys, values in zip(cache.layers, kv[::2], kv[1::2], strict=True):
+        rows = Rows(Cache(layers=[RoomyLayer() for _ in kv[::2]]), mask, lengths)
+        for layer, keys, values in zip(rows.layers, kv[::2], kv[1::2], strict=True):
             layer.update(keys, values)
-        return Rows(cache, mask, lengths)
+        return rows
 
 
 def cached_encoder(tokenizer: Callable[..., list[int]]) -> Callable[[str], tuple[int, ...]]:

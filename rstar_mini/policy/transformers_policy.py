@@ -1,9 +1,10 @@
-"""The transformers engine: siblings decoded together as a trie, so that tokens on which they agree are computed once."""
+"""The transformers engine: siblings decoded together as a trie, so that tokens they agree on are computed once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -151,7 +152,8 @@ class _EndOfStep:
 
     def decode(self, tokens: list[int]) -> str:
         """The text of the tokens, tags included."""
-        return self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text = self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return cast(str, text)  # a list of texts comes back for lists of lists only
 
 
 def draw(logits: Tensor, owner: np.ndarray, keys: np.ndarray, position: int, temperature: float) -> np.ndarray:

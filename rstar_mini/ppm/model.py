@@ -1,4 +1,7 @@
-"""The PPM: the round's policy with a scalar head and tanh in place of the next-token head, trained on pairs (section 3.3, Eq. 4)."""
+"""The PPM: the round's policy with a scalar head and tanh in place of the next-token head (section 3.3).
+
+It is trained on preference pairs (Eq. 4).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import TaskType
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from trl import RewardConfig, RewardTrainer
@@ -21,7 +24,7 @@ from rstar_mini.ppm.pairs import Pair
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
-from rstar_mini.training import run_trainer, trainer_settings, with_adapters
+from rstar_mini.training import AnyModel, run_trainer, trainer_settings, with_adapters
 
 
 def reward(logits: Tensor) -> Tensor:
@@ -30,7 +33,7 @@ def reward(logits: Tensor) -> Tensor:
 
 
 def pair_loss(chosen: Tensor, rejected: Tensor, weights: Tensor) -> Tensor:
-    """Eq. 4: -log sigmoid(r(x, y+) - r(x, y-)), averaged with weight 1 / (n_pos n_neg), so that each prefix counts once.
+    """Eq. 4: -log sigmoid(r(x, y+) - r(x, y-)), averaged with weight 1 / (n_pos n_neg): each prefix counts once.
 
     Args:
         chosen, rejected: [pairs] rewards in [-1, 1].
@@ -61,12 +64,13 @@ class PPMTrainer(RewardTrainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
-        if "weight" not in self._signature_columns:
-            self._signature_columns.append("weight")
+        columns: list[str] = self._signature_columns  # type: ignore[assignment]  # its type is taken from the first None
+        if "weight" not in columns:
+            columns.append("weight")
 
     def compute_loss(
         self,
-        model: PreTrainedModel,
+        model: nn.Module,
         inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
@@ -106,7 +110,7 @@ def train_ppm(
     seed: int,
     progress: Progress,
     name: str = "PPM",
-) -> tuple[PreTrainedModel, list[dict[str, float]]]:
+) -> tuple[AnyModel, list[dict[str, float]]]:
     """A PPM initialised from `policy` and trained on `pairs`; returns it with its loss curve."""
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
@@ -122,12 +126,12 @@ def train_ppm(
             processing_class=tokenizer,
         )
         curve = run_trainer(trainer, progress, name)
-    return trainer.model, curve
+    return model, curve
 
 
 @torch.inference_mode()
 def pair_accuracy(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, pairs: Sequence[Pair]
+    model: AnyModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, pairs: Sequence[Pair]
 ) -> dict[str, int]:
     """How many held-out pairs the PPM orders rightly: {"correct", "n"}."""
     collate, encode = PairCollator(pad_token_id=tokenizer.pad_token_id), cached_encoder(tokenizer.encode)

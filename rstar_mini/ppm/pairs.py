@@ -38,7 +38,8 @@ class Pair:
 def preference_pairs(trees: Iterable[Tree], per_side: int = 2, margin: float = 0.0) -> list[Pair]:
     """Step pairs under every prefix and trajectory pairs for the final step, `per_side` a side (the paper's 2).
 
-    A pair is kept when the two Q-values differ by more than `margin`. A problem whose trajectories are all right or all wrong gives none.
+    A pair is kept when the two Q-values differ by more than `margin`. A problem whose trajectories are all right or all
+    wrong gives none.
     """
     return [
         pair for tree in trees for pair in (*_step_pairs(tree, per_side, margin), *_final_pairs(tree, per_side, margin))

@@ -20,7 +20,7 @@ class PPMScorer:
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, batch_rows: int = 1024
     ) -> None:
         self.prompt, self.batch_rows = prompt, batch_rows
-        self.head = model.score
+        self.head = model.get_submodule("score")
         self.cache = PrefixCache(model.get_decoder(), cached_encoder(tokenizer.encode))
 
     def forget(self) -> None:

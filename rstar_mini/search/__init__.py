@@ -1,4 +1,4 @@
-"""Search over steps: batched MCTS and plain sampling, and the choice of a final answer. No model library is imported."""
+"""Search over steps: batched MCTS, plain sampling, and the choice of a final answer. No model library is imported."""
 
 from rstar_mini.search.expand import Budget, Expander
 from rstar_mini.search.mcts import backup, search, select, uct

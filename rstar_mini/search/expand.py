@@ -1,6 +1,7 @@
 """Expansion: ask the policy for candidates, run their code, keep the steps that work, score them with the PPM.
 
-Every live problem contributes one leaf to a wave, so that one policy call, one sandbox call and one PPM call serve all of them.
+Every live problem contributes one leaf to a wave, so that one policy call, one sandbox call and one PPM call serve all
+of them.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class Budget:
     """How much one search may spend (App. A.1): candidates a node, rollouts, depth, UCT's c, sampling temperature.
 
-    `extra_rollouts` are added once when no rollout reached the right answer. `unvisited_first` False is the released code's
-    rule, under which an unvisited child scores 0.
+    `extra_rollouts` are added once when no rollout reached the right answer. `unvisited_first` False is the released
+    code's rule, under which an unvisited child scores 0.
     """
 
     candidates: int = 8
@@ -39,9 +40,9 @@ class Budget:
 class Expander:
     """The models and the sandbox behind a search.
 
-    `seed` names the noise: (run seed, round, ...). `ppm` None is terminal-guided annotation (Eq. 2), otherwise a new node starts from
-    the PPM's score (Eq. 3). `ground_truth` says whether terminals are judged by the known answer (making data) or not (test time).
-    `programs` collects the distinct programs that were asked for.
+    `seed` names the noise: (run seed, round, ...). `ppm` None is terminal-guided annotation (Eq. 2), otherwise a new
+    node starts from the PPM's score (Eq. 3). `ground_truth` says whether terminals are judged by the known answer
+    (making data) or not (test time). `programs` collects the distinct programs that were asked for.
     """
 
     def __init__(
@@ -105,8 +106,8 @@ def _distinct(steps: Sequence[Step]) -> dict[Step, int]:
 def finish_step(step: Step, prefix: Sequence[Step]) -> Step | None:
     """The candidate as a step of the tree, or None when it must be dropped (section 3.1: only steps that run are kept).
 
-    Before `<end_of_code>` a step must be code that runs; the step that ends the code must have printed something; after it only a
-    boxed answer may follow.
+    Before `<end_of_code>` a step must be code that runs; the step that ends the code must have printed something; after
+    it only a boxed answer may follow.
     """
     code_done = bool(prefix) and prefix[-1].text.endswith(END_CODE)
     if code_done:

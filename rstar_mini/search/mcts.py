@@ -1,8 +1,8 @@
 """Monte Carlo Tree Search over steps (section 3.2), batched over problems.
 
-One rollout walks from the root to a terminal node: `select` goes down by UCT (Eq. 1), a leaf is expanded on the way, and `backup` adds the
-terminal's reward to every node of the path (Eq. 2). A node is expanded once; a branch in which nothing is left to expand is
-closed and no longer walked, so that no rollout is spent on repeating an earlier one.
+One rollout walks from the root to a terminal node: `select` goes down by UCT (Eq. 1), a leaf is expanded on the way,
+and `backup` adds the terminal's reward to every node of the path (Eq. 2). A node is expanded once; a branch in which
+nothing is left to expand is closed and no longer walked, so that no rollout is spent on repeating an earlier one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def select(node: Node, budget: Budget) -> Node:
 
 
 def backup(node: Node, reward: float) -> None:
-    """q(s) += reward and N(s) += 1 for every node from the leaf to the root (Eq. 2); branches without open ends close."""
+    """q(s) += reward, N(s) += 1 for every node from the leaf to the root (Eq. 2); branches without open ends close."""
     current: Node | None = node
     while current is not None:
         current.visits += 1
@@ -58,7 +58,7 @@ def search(
 def grow(
     trees: Iterable[Tree], expander: Expander, budget: Budget, on_tree: Callable[[Tree], None] | None = None
 ) -> None:
-    """Add `budget.rollouts` rollouts to each tree, and `budget.extra_rollouts` to those that are still unsolved then."""
+    """Add `budget.rollouts` rollouts to each tree, and `budget.extra_rollouts` to those that are unsolved then."""
     goals = {id(tree): tree.rollouts + budget.rollouts for tree in trees}
     leaves = {id(tree): (tree, tree.root) for tree in trees}
     extended: set[int] = set()

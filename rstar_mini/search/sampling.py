@@ -1,7 +1,8 @@
 """Plain sampling of whole solutions: greedy decoding, majority vote and rejection sampling, without any search.
 
 Samples that agree so far share one node, and `multiplicity` says how many they are; the policy is asked once for all of
-them. The noise of each is its own, so this is the distribution of independent samples. A sample whose code fails is lost.
+them. The noise of each is its own, so this is the distribution of independent samples. A sample whose code fails is
+lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Choosing one final answer from finished solutions: by the PPM, by vote, or by a vote weighted with the PPM (section 4.1)."""
+"""Choosing one final answer from finished solutions (section 4.1): by the PPM, by vote, or by a PPM-weighted vote."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Selection(StrEnum):
 def choose(terminals: Sequence[Node], how: Selection) -> Node | None:
     """The chosen terminal node, or None without any; the first of equals wins.
 
-    PPM takes the highest PPM score; VOTE the answer most often reached; WEIGHTED the answer with the largest sum of PPM scores,
-    moved to [0, 1] so that a bad trajectory counts little instead of against its answer.
+    PPM takes the highest PPM score; VOTE the answer most often reached; WEIGHTED the answer with the largest sum of PPM
+    scores, moved to [0, 1] so that a bad trajectory counts little instead of against its answer.
     """
     if not terminals:
         return None
