@@ -63,10 +63,11 @@ def evolve(
     from rstar_mini.evolution.rounds import Evolution
     from rstar_mini.sandbox import Sandbox
 
-    this = Run.create(Path(run) if run else Path("runs") / settings.name, settings)
-    with this.owned(), Sandbox(**settings.sandbox.model_dump()) as box:
-        Evolution(this, box, progress or Silent()).evolve(rounds or total)
-    return this
+    path = Path(run) if run else Path("runs") / settings.name
+    with Sandbox(**settings.sandbox.model_dump()) as box:
+        evolution = Evolution(settings, path, box, progress or Silent())
+        evolution.evolve(rounds or total)
+    return evolution.run
 
 
 def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Solution:

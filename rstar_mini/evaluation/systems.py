@@ -83,7 +83,7 @@ def _evaluate_shard(
     def expander(name: str, scorer: PPMScorer | None = None) -> Expander:
         return Expander(policy, box, scorer, f"{seed}/{name}", ground_truth=False)
 
-    greedy = _judge(problems, [sample(problems, expander("greedy"), 1, 0.0, recipe.search.depth)], Selection.VOTE)
+    greedy = _by_vote(problems, [sample(problems, expander("greedy"), 1, 0.0, recipe.search.depth)])
     outcomes = {"greedy": greedy}
     if ppm is not None:
         outcomes["mcts"] = guided_search(problems, expander, ppm, recipe)
@@ -103,7 +103,11 @@ def guided_search(
         search(problems, expander(f"mcts-{i}", ppm), evaluation_budget(recipe))
         for i in range(recipe.evaluation.trajectories)
     ]
-    outcome = _judge(problems, grown, Selection(recipe.evaluation.selection))
+    outcome = Outcome(tokens=sum(tree.tokens for trees in grown for tree in trees))
+    for i, problem in enumerate(problems):
+        best = [choose(trees[i].terminals(), Selection.PPM) for trees in grown]
+        chosen = choose([node for node in best if node], Selection(recipe.evaluation.selection))
+        outcome.correct.append(float(is_right(chosen, problem)))
     outcome.tokens += ppm.cache.forwarded - before
     return outcome
 
@@ -122,16 +126,16 @@ def _vote(
         used += sum(tree.tokens for tree in drawn[-1])
         samples += n
         per_sample = max(1, used // samples)
-    outcome = _judge(problems, drawn, Selection.VOTE)
+    outcome = _by_vote(problems, drawn)
     outcome.samples = samples
     return outcome
 
 
-def _judge(problems: Sequence[Problem], grown: Sequence[Sequence[Tree]], how: Selection) -> Outcome:
-    """Choose an answer for each problem from its trees and compare it with the known one."""
-    outcome = Outcome(tokens=sum(tree.tokens for trees in grown for tree in trees))
+def _by_vote(problems: Sequence[Problem], drawn: Sequence[Sequence[Tree]]) -> Outcome:
+    """The answer that most samples of all draws agree on, for each problem."""
+    outcome = Outcome(tokens=sum(tree.tokens for trees in drawn for tree in trees))
     for i, problem in enumerate(problems):
-        chosen = choose([node for trees in grown for node in trees[i].terminals()], how)
+        chosen = choose([node for trees in drawn for node in trees[i].terminals()], Selection.VOTE)
         outcome.correct.append(float(is_right(chosen, problem)))
     return outcome
 

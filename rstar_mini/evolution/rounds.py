@@ -17,6 +17,7 @@ from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evaluation.systems import evaluate
+from rstar_mini.evolution.budget import budget_line, spent
 from rstar_mini.evolution.harvest import harvest
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
@@ -27,6 +28,7 @@ from rstar_mini.models import save_model
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
 from rstar_mini.problems import load_problems
 from rstar_mini.progress import Progress
+from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem, Trajectory
 
@@ -37,30 +39,40 @@ def trajectory_from_row(row: dict[str, Any]) -> Trajectory:
 
 
 class Evolution:
-    """A run at work: its problems, its base model and its sandbox, and the rounds that have to be done."""
+    """A run at work: its problems, its base model and its sandbox, and the rounds that have to be done.
 
-    def __init__(self, run: Run, box: Sandbox, progress: Progress) -> None:
-        recipe = run.recipe
+    Problems and base model are loaded first, so that nothing is written when one of them is wrong.
+
+    Raises:
+        UserError: problems, base model or run directory are not usable.
+    """
+
+    def __init__(self, recipe: Recipe, path: Path, box: Sandbox, progress: Progress) -> None:
         torch.set_num_threads(recipe.threads)
-        self.run, self.recipe, self.box, self.progress = run, recipe, box, progress
+        self.recipe, self.box, self.progress = recipe, box, progress
         asked = recipe.problems
         self.problems = load_problems(asked.path, asked.split, asked.limit, asked.families, asked.levels)
         held = recipe.evaluation
         self.heldout = load_problems(
             held.path, held.split, held.limit, recipe.problems.families, recipe.problems.levels
         )
-        self.models = Models(recipe, run.path)
+        self.models = Models(recipe, path)
+        self.run = Run.create(path, recipe)
 
     def evolve(self, rounds: int) -> None:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
-        for number in range(rounds + 1):
-            if not (self.run.round(number) / "metrics.json").exists():
-                self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))
-                self._round(number)
-                gc.collect()
+        with self.run.owned():
+            for number in range(rounds + 1):
+                if not (self.run.round(number) / "metrics.json").exists():
+                    self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))
+                    self._round(number)
+                    gc.collect()
+        self.progress.say(budget_line(spent(self.run.metrics()), self.recipe.budget))
 
     def _plan(self, number: int) -> str:
         settings = self.recipe.rounds[number - 1]
+        if self.recipe.method == "rejection":
+            return f"{len(self.problems)} problems, {settings.rollouts} whole solutions each"
         return (
             f"{len(self.problems)} problems, {settings.candidates} candidates x {settings.rollouts} rollouts, "
             f"{'PPM-augmented' if settings.annotation == 'ppm' else 'terminal-guided'} Q-values"
@@ -72,7 +84,8 @@ class Evolution:
         if number:
             metrics |= self._search(number)
             metrics |= self._train_policy(number, folder)
-            metrics |= self._train_ppm(number, folder)
+            if self.recipe.method == "mcts":
+                metrics |= self._train_ppm(number, folder)
         metrics["evaluation"] = self._evaluate(number)
         write_json(folder / "metrics.json", metrics)
 
@@ -133,7 +146,7 @@ class Evolution:
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
         self.progress.stage(f"round {number}: held-out evaluation", len(self.heldout))
-        scorer = self.models.scorer(number) if number else None
+        scorer = self.models.scorer(number) if number and self.recipe.method == "mcts" else None
         policy, seed = self.models.policy(number), f"{self.recipe.seed}/evaluation"
         outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
         summary = summarise(self.heldout, outcomes, self.recipe.seed)

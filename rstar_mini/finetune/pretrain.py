@@ -1,15 +1,15 @@
 """Make the `tiny` base model from scratch: its tokenizer, its corpus, and its pretraining.
 
 The corpus is what a base model may know before any round: the texts of training problems without their solutions, under
-random Python programs about their numbers, and the few worked solutions that show the format. The shipped weights are
-made again by `python -m rstar_mini.finetune.pretrain --out DIR`.
+small Python programs that quote sentences and look numbers up, and the few worked solutions that show the format. The
+shipped weights are made again by `python -m rstar_mini.finetune.pretrain --out DIR`.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -41,7 +41,7 @@ PRETOKENS = Regex(
 LEVELS = [1, 2, 3]  # what the `tiny` recipe lives on, with the core families
 SNIPPETS = 5  # for each question
 WORKED_REPEATS = 8  # the worked solutions are few, and nothing else shows the format
-VARIABLES = "total sum left rest other third each share many half gap need cost pay new gone all full".split()
+VARIABLES = "total sum left rest other third each share many half gap need cost pay new gone all full".split()  # noqa: SIM905
 SETTINGS = Training(epochs=5, batch=32, lr=3e-3, warmup=50, schedule="linear", weight_decay=0.1)
 
 

@@ -44,7 +44,8 @@ def pair_loss(chosen: Tensor, rejected: Tensor, weights: Tensor) -> Tensor:
 
 def ppm_from_policy(policy: PreTrainedModel) -> PreTrainedModel:
     """A model with the policy's weights and a fresh scalar head (small weights, so that all scores start near 0)."""
-    config = type(policy.config).from_dict(policy.config.to_dict() | {"num_labels": 1})
+    one_label = {"id2label": {0: "score"}, "label2id": {"score": 0}}
+    config = type(policy.config).from_dict(policy.config.to_dict() | one_label)
     model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     model.get_decoder().load_state_dict(policy.get_decoder().state_dict())
     torch.nn.init.normal_(model.score.weight, std=1e-3)

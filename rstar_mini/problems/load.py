@@ -52,7 +52,9 @@ def load_problems(
 
 
 def _wanted(problem: Problem, families: Sequence[str] | None, levels: Sequence[int] | None) -> bool:
-    return (families is None or problem.family in families) and (levels is None or problem.level in levels)
+    """Problems that carry no family or level, as most sources' do, pass every choice of them."""
+    right_family = families is None or problem.family is None or problem.family in families
+    return right_family and (levels is None or problem.level is None or problem.level in levels)
 
 
 def _generated(split: str) -> Path:

@@ -1,0 +1,81 @@
+"""Bad input gives one clear line and exit code 2, and harms nothing."""
+
+import errno
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rstar_mini import files
+from rstar_mini.cli import app
+
+GOOD = '{"question": "2 + 2?", "answer": "4"}\n'
+
+
+def refused(*arguments: str, run: Path) -> str:
+    """Run `rstar-mini evolve`, which must refuse: one line, exit code 2, nothing written."""
+    result = CliRunner().invoke(app, ["evolve", *arguments, "--run", str(run)])
+    assert result.exit_code == 2, result.output
+    message = result.stderr.strip()
+    assert message.startswith("error: ") and "\n" not in message and "Traceback" not in result.output
+    assert not run.exists()
+    return message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (GOOD + "{broken\n", "line 2"),
+        (GOOD + '{"question": "3 + 3?"}\n', "line 2"),
+        (GOOD + '{"question": "3 + 3?", "answer": ""}\n', "line 2"),
+        ("", "empty"),
+    ],
+)
+def test_a_bad_problem_file_is_named_with_its_line(tmp_path, content, expected):
+    file = tmp_path / "mine.jsonl"
+    file.write_text(content)
+    message = refused("tiny", "--set", f"problems.path={file}", run=tmp_path / "run")
+    assert "mine.jsonl" in message and expected in message
+    assert file.read_text() == content
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    message = refused("tiny", "--set", f"problems.path={tmp_path}/none.jsonl", run=tmp_path / "run")
+    assert "none.jsonl" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [("serch.c=1", "did you mean search"), ("rounds.0.rollouts=-1", "rollouts"), ("search.c=lots", "search.c")],
+)
+def test_a_bad_recipe_key_or_value(tmp_path, change, expected):
+    assert expected in refused("tiny", "--set", change, run=tmp_path / "run")
+
+
+def test_families_that_do_not_exist(tmp_path):
+    assert "magic" in refused("tiny", "--set", "problems.families=[magic]", run=tmp_path / "run")
+
+
+def test_no_network_when_a_hub_model_is_asked_for(tmp_path):
+    message = refused("tiny", "--set", "policy.base=nobody/no-such-model", run=tmp_path / "run")
+    assert "nobody/no-such-model" in message
+
+
+def test_no_network_when_hub_problems_are_asked_for(tmp_path):
+    message = refused("tiny", "--set", "problems.path=nobody/no-such-problems", run=tmp_path / "run")
+    assert "nobody/no-such-problems" in message
+
+
+def test_weights_that_were_not_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("RSTAR_MINI_CACHE", str(tmp_path / "cache"))
+    assert "rstar-mini fetch smol" in refused("tiny", "--set", "policy.base=smol", run=tmp_path / "run")
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    result = CliRunner().invoke(app, ["evolve", "tiny", "--run", str(tmp_path / "run")])
+    assert result.exit_code == 2 and "the disk is full" in result.stderr
+    assert [file for file in (tmp_path / "run").rglob("*") if file.is_file()] == []
