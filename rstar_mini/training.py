@@ -88,7 +88,7 @@ def run_trainer(trainer: Trainer, progress: Progress, name: str) -> list[dict[st
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(progress, name))
     trainer.train()
-    trainer.model.eval()  # type: ignore[union-attr]  # None is there for model_init, which is never used here
+    trainer.model.eval().cpu()  # type: ignore[union-attr]  # None is there for model_init, which is never used here
     return [
         {key: round(value, 6) for key, value in row.items() if key in ("step", "loss", "accuracy")}
         for row in trainer.state.log_history

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from transformers import PreTrainedModel
 
 from rstar_mini.models import DTYPES, load_base, load_policy, load_ppm
@@ -39,10 +40,17 @@ class Models:
             return load_base(self.recipe.policy.base)[0]
         return load_policy(self.folder / f"round-{number}" / "policy", self.recipe.policy.base)
 
+    def _placed(self, model: PreTrainedModel) -> PreTrainedModel:
+        """The model on the GPU, when there is one, in the precision of search."""
+        moved: PreTrainedModel = model.to(  # type: ignore[call-arg]  # transformers hides the signature of Module.to
+            device="cuda" if torch.cuda.is_available() else "cpu", dtype=DTYPES[self.recipe.policy.dtype]
+        )
+        return moved
+
     def policy(self, number: int) -> TransformersPolicy:
         """The policy of a round; round 0 is the base."""
         settings = self.recipe.policy
-        model = self.weights(number).to(DTYPES[settings.dtype])  # type: ignore[arg-type]  # transformers hides the signature of Module.to
+        model = self._placed(self.weights(number))
         return TransformersPolicy(
             model, self.tokenizer, self.prompt(number), settings.max_step_tokens, settings.batch_rows
         )
@@ -50,8 +58,7 @@ class Models:
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""
         model = load_ppm(self.folder / f"round-{number}" / "ppm", self.weights(number))
-        model = model.to(DTYPES[self.recipe.policy.dtype])  # type: ignore[arg-type]  # as above
-        return PPMScorer(model, self.tokenizer, self.prompt(number), self.recipe.policy.batch_rows)
+        return PPMScorer(self._placed(model), self.tokenizer, self.prompt(number), self.recipe.policy.batch_rows)
 
 
 def shipped_models(recipe: Recipe) -> Models:

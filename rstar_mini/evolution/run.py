@@ -23,7 +23,7 @@ class Run:
     """A run on disk.
 
     runs/NAME/
-      recipe.yaml  events.jsonl  report.html
+      recipe.yaml  report.html
       round-0/ metrics.json                                   the base model
       round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl policy/ ppm/ metrics.json
     """
