@@ -66,7 +66,7 @@ def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
         "save_strategy": "no",
         "report_to": "none",
         "disable_tqdm": True,
-        "logging_steps": 10,
+        "logging_steps": 1,
         "dataloader_pin_memory": False,
         "dataset_num_proc": None,
         "use_cpu": not torch.cuda.is_available(),
