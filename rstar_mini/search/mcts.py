@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from rstar_mini.search.expand import Budget, Expander
 from rstar_mini.types import Node, Problem, Tree
@@ -104,8 +103,3 @@ def terminal_reward(node: Node, ground_truth: bool) -> float:
     if ground_truth:
         return 0.0 if node.correct is None else 1.0 if node.correct else -1.0
     return node.prior or 0.0
-
-
-def with_rollouts(budget: Budget, rollouts: int) -> Budget:
-    """The same budget with another number of rollouts and no extra ones."""
-    return replace(budget, rollouts=rollouts, extra_rollouts=0)
