@@ -50,7 +50,7 @@ def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
     if "gguf_file" in options:  # the weights were turned back into fp32, but still carry a mark that refuses training
-        model.is_quantized = False
+        model.is_quantized = False  # type: ignore[assignment]  # a plain flag, which nn.Module hides from the checker
         del model.config.quantization_config
     return model.eval(), tokenizer
 
