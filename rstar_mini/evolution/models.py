@@ -18,7 +18,7 @@ SHIPPED = "tiny-evolved"
 
 
 class Models:
-    """The base model and what the rounds of a run made of it.
+    """The models of a run: the base and what the rounds made of it, each loaded when it is asked for.
 
     Args:
         recipe: names the base, the prompt and the precision of search.
@@ -27,7 +27,7 @@ class Models:
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         self.recipe, self.folder = recipe, folder
-        self.base, self.tokenizer = load_base(recipe.policy.base)
+        _, self.tokenizer = load_base(recipe.policy.base)
 
     def prompt(self, number: int) -> Prompt:
         """Zero-shot for a fine-tuned policy; for a base that has not seen the format, round 0, with worked examples."""
