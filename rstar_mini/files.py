@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import os
@@ -60,3 +61,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def new_folder(text: str) -> Path:
+    """An argument of a command line: a folder that is not there yet, or empty.
+
+    Asked before the work begins, so that hours of training do not end at a folder that is in the way.
+
+    Raises:
+        argparse.ArgumentTypeError: something is there.
+    """
+    path = Path(text)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise argparse.ArgumentTypeError(f"'{path}' is there already; move it away, or give another folder")
+    return path

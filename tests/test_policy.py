@@ -9,6 +9,7 @@ from rstar_mini.policy import Request, noise_key
 from rstar_mini.policy.prefix_cache import PrefixCache, cached_encoder
 from rstar_mini.policy.transformers_policy import TransformersPolicy, draw, uniform
 from rstar_mini.problems import load_problems
+from rstar_mini.problems.generate import CORE
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
 
@@ -109,7 +110,9 @@ def test_tags_that_are_plain_text_end_a_step_too(base):
 
 
 def test_the_base_writes_the_format_on_held_out_problems(policy):
-    requests = [request(1, problem=problem) for problem in load_problems("generated", "validation", 40)]
+    requests = [
+        request(1, problem=problem) for problem in load_problems("generated", "validation", 40, CORE, [1, 2, 3])
+    ]
     ended = [
         step.text.startswith("<code>\n# ") and step.text.endswith(STOPS) for [step] in policy.propose(requests, 0.0)
     ]

@@ -80,7 +80,7 @@ def test_every_clause_has_enough_phrasings_and_holds_some_out() -> None:
     clauses = [(name, value) for module in modules for name, value in vars(module).items() if isinstance(value, Clause)]
     assert len(clauses) > 100
     for name, value in clauses:
-        assert len(set(value.seen)) >= 4, name
+        assert len(set(value.seen)) >= 3, name
         assert value.unseen, name
     seen = {_shape(text) for _, value in clauses for text in value.seen}
     assert not [text for _, value in clauses for text in value.unseen if _shape(text) in seen]
@@ -146,7 +146,7 @@ def test_questions_are_short_and_some_carry_a_number_that_does_not_matter(shippe
     assert all(15 <= len(row.question.split()) <= 65 for row in rows)
     longer = [row.question for row in shipped["train"] if (row.level or 0) >= 2]
     idle = sum(bool(re.search(r"birthday|windows|children|lives", question)) for question in longer)
-    assert 0.1 < idle / len(longer) < 0.3  # one half or more of the three in ten, the rest look like the story
+    assert 0.05 < idle / len(longer) < 0.15  # one half or more of the 15 %, the rest look like the story
 
 
 def test_families_levels_and_limit_choose(shipped: dict[str, list[Problem]]) -> None:

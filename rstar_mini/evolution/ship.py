@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import write_json
+from rstar_mini.files import new_folder, write_json
 from rstar_mini.models import load_ppm, save_compact
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Copy the last round of a run in compact form.")
     parser.add_argument("run", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=new_folder, required=True)
     arguments = parser.parse_args()
     ship(Run.load(arguments.run), arguments.out)
 

@@ -45,7 +45,7 @@ class Place:
 
 
 class RoomyLayer(DynamicLayer):
-    """A cache layer with room to grow: the library's copies all keys and values again for every token."""
+    """A cache layer with room to grow: the library's copies everything for every token and every change of rows."""
 
     ROOM = 32  # slots added when the room is used up
     keys: Tensor  # [rows, heads, slots, width], from the first update on
@@ -53,35 +53,42 @@ class RoomyLayer(DynamicLayer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._buffers: list[Tensor] = []
+        self._buffers: list[Tensor] = []  # of keys and of values, with rows and slots to spare
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Append [rows, heads, new slots, width] and return all keys and values."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        filled = self.get_seq_length()
-        self._reserve(filled + key_states.shape[2], (key_states, value_states))
+            self._buffers = [new.new_empty(0, new.shape[1], 0, new.shape[3]) for new in (key_states, value_states)]
+        rows, filled = key_states.shape[0], self.get_seq_length()
         stop = filled + key_states.shape[2]
+        self._reserve(rows, stop)
         for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[:, :, filled:stop] = new
-        self.keys, self.values = (buffer[:, :, :stop] for buffer in self._buffers)
-        return self.keys, self.values
-
-    def _reserve(self, slots: int, like: tuple[Tensor, Tensor]) -> None:
-        if self._buffers and slots <= self._buffers[0].shape[2]:
-            return
-        old, self._buffers = self._buffers, []
-        for i, new in enumerate(like):
-            shape = (*new.shape[:2], slots + self.ROOM, new.shape[3])
-            self._buffers.append(new.new_empty(shape))
-            if old:
-                self._buffers[i][:, :, : old[i].shape[2]] = old[i]
+            buffer[:rows, :, filled:stop] = new
+        return self._show(rows, stop)
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep, repeat or reorder rows."""
+        """Keep, repeat or reorder rows; those that stay where they are cost nothing."""
         filled = self.get_seq_length()
-        self._buffers = [buffer.index_select(0, indices.to(buffer.device)) for buffer in self._buffers]
-        self.keys, self.values = (buffer[:, :, :filled] for buffer in self._buffers)
+        self._reserve(len(indices), filled)
+        moved = (indices != torch.arange(len(indices))).nonzero()[:, 0]
+        for buffer in self._buffers:
+            sources, targets = indices[moved].to(buffer.device), moved.to(buffer.device)
+            buffer[targets, :, :filled] = buffer[sources, :, :filled]
+        self._show(len(indices), filled)
+
+    def _reserve(self, rows: int, slots: int) -> None:
+        """Make room for so many rows and slots."""
+        for i, old in enumerate(self._buffers):
+            if rows > old.shape[0] or slots > old.shape[2]:
+                height = old.shape[0] if rows <= old.shape[0] else max(rows, 2 * old.shape[0])
+                width = max(slots + self.ROOM, old.shape[2])
+                self._buffers[i] = old.new_empty(height, old.shape[1], width, old.shape[3])
+                self._buffers[i][: old.shape[0], :, : old.shape[2]] = old
+
+    def _show(self, rows: int, slots: int) -> tuple[Tensor, Tensor]:
+        self.keys, self.values = (buffer[:rows, :, :slots] for buffer in self._buffers)
+        return self.keys, self.values
 
 
 @dataclass(slots=True)
@@ -178,7 +185,7 @@ class PrefixCache:
             input_ids=ids.to(device),
             attention_mask=rows.mask.to(device, torch.long),
             position_ids=positions.to(device),
-            past_key_values=rows.cache,
+            cache=rows.cache,
             use_cache=True,
         )
         rows.positions = rows.positions + real.sum(dim=1)

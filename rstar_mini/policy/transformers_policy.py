@@ -113,9 +113,10 @@ class TransformersPolicy:
             else:
                 sources.append(row)
                 live.append(child)
-        if live and sources != list(range(len(batch.live))):
-            batch.rows.pick(torch.tensor(sources))
-        batch.live = live
+        order = _mostly_in_place(sources)
+        if live:
+            batch.rows.pick(torch.tensor([sources[i] for i in order]))
+        batch.live = [live[i] for i in order]
 
     def _finish(self, batch: _Batch, row: int, child: _Row, text: str | None) -> None:
         """Turn a finished row into steps, one for each sibling, and keep its part of the cache for the children."""
@@ -127,6 +128,19 @@ class TransformersPolicy:
             stop = batch.start + len(child.tokens)
             segment = batch.rows.segment(row, batch.start, stop, place.segment)
             self.cache.places[prefix + text] = Place(segment, (child.tokens[-1],))
+
+
+def _mostly_in_place(sources: Sequence[int]) -> list[int]:
+    """An order of new rows, made from old rows `sources`, in which as many as can keep the place of their source."""
+    places: list[int | None] = [None] * len(sources)
+    movers = []
+    for new, source in enumerate(sources):
+        if source < len(places) and places[source] is None:
+            places[source] = new
+        else:
+            movers.append(new)
+    rest = iter(movers)
+    return [next(rest) if new is None else new for new in places]
 
 
 class _EndOfStep:

@@ -24,13 +24,14 @@ class Op:
     person before), `x` and `y` (the larger and the smaller of the two), `n`, `m`, `k`, `j` (drawn numbers) and `r`
     (the result of the move's step before). `person` is "same", "new" to pass to a person not met yet, or "pair" to
     need the person before as well. `setup` is a step (comment, code) that goes before the computing ones; the result
-    is then the last of the drawn numbers.
+    is then the last of the drawn numbers. `hard` ones are kept for stories of level 4 and 5.
     """
 
     steps: tuple[tuple[str, str, str], ...]
     numbers: Draws
     person: str = "same"
     setup: tuple[str, str] | None = None
+    hard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ class Theme:
     high: int = MAX_VALUE
 
 
-def single(comment: str, names: str, expression: str, numbers: Draws, person: str = "same") -> Op:
+def single(comment: str, names: str, expression: str, numbers: Draws, person: str = "same", hard: bool = False) -> Op:
     """An operation of one step."""
-    return Op(((comment, names, expression),), numbers, person)
+    return Op(((comment, names, expression),), numbers, person, hard=hard)
 
 
 def fixed(numbers: Sequence[Numbers]) -> Draws:
@@ -126,16 +127,18 @@ SPLIT = single("Share the {u} equally", "each share", "{v} // {n}", divisor)
 MORE = single("Find the {u} of {B}", OTHERS, "{v} + {n}", span(2, 30), "new")
 FEWER = single("Find the {u} of {B}", OTHERS, "{v} - {n}", down, "new")
 TIMES_AS = single("Find the {u} of {B}", OTHERS, "{v} * {n}", factor, "new")
-PART_AS = single("Find the {u} of {B}", OTHERS, "{v} // {n}", divisor, "new")
+PART_AS = single("Find the {u} of {B}", OTHERS, "{v} // {n}", divisor, "new", hard=True)
 HALF_AS = single("Find the {u} of {B}", OTHERS, "{v} // 2", even, "new")
-BOTH = single("Add both numbers together", "both", "{p} + {v}", fixed([()]), "pair")
-GAP = single("Find the difference", "gap", "{x} - {y}", fixed([()]), "pair")
+BOTH = single("Add both numbers together", "both", "{p} + {v}", fixed([()]), "pair", hard=True)
+GAP = single("Find the difference", "gap", "{x} - {y}", fixed([()]), "pair", hard=True)
 NEED = single("Find how many are missing", "need", "{n} - {v}", above)
 ADD_BATCH = Op(
     (("Count the new {u}", "new extra", "{n} * {m}"), ("Add the new {u}", TOTALS, "{v} + {r}")),
     grid(range(2, 10), range(2, 13)),
+    hard=True,
 )
 SUB_BATCH = Op(
     (("Count the {u} that go", "gone lost", "{n} * {m}"), ("Take away the lost {u}", LEFTS, "{v} - {r}")),
     batch_below,
+    hard=True,
 )

@@ -68,7 +68,7 @@ class Story:
 
     def say(self, says: Clause, **slots: object) -> None:
         """Add one sentence (or a few) in a phrasing drawn at random."""
-        held = self.heldout and self.rng.random() < 0.6
+        held = self.heldout and self.rng.random() < 0.4
         self.unseen = self.unseen or held
         text = self.rng.choice(says.unseen if held else says.seen)
         text = text.format_map(self.slots | {name: str(value) for name, value in slots.items()})

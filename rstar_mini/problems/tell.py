@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rstar_mini.problems.moves import FEWER, GAP, MORE, Move, Numbers, Op, Theme
 from rstar_mini.problems.story import Clause, DeadEndError, Story, clause
 
-DISTRACTED = 0.3  # share of the longer stories with a number that does not matter
+DISTRACTED = 0.15  # share of the longer stories with a number that does not matter
+HARD_FROM = 4  # the level from which a story may hold moves of two steps, of two people, or told backwards
 PARTS = {3: "third", 4: "quarter", 5: "fifth"}
 COUNTS = ("no", "one", "two", "three", "four")
 
@@ -32,7 +33,7 @@ def tell(story: Story, theme: Theme, level: int) -> None:
 
 
 def wander(story: Story, level: int, aside: Clause | None) -> None:
-    """Slip a sentence with a number that does not matter into three in ten of the longer stories."""
+    """Slip a sentence with a number that does not matter into some of the longer stories."""
     if level < 2 or story.rng.random() >= DISTRACTED:
         return
     own = aside if aside and story.rng.random() < 0.5 else ASIDE
@@ -64,6 +65,8 @@ class _Teller:
         self.story.say(asks)
 
     def _fits(self, move: Move) -> bool:
+        if move.op.hard and self.level < HARD_FROM:
+            return False
         after = self.room - len(move.op.steps)
         return after == 0 if move.asks else after >= (0 if self.theme.asks else 1)
 

@@ -23,112 +23,93 @@ from rstar_mini.problems.story import clause
 
 AGE = clause("""
     {A} is {n} years old.
-    {A} is now {n} years old.
     The age of {A} is {n} years.
     Today {A} is {n} years old.
-    ~ {n} years is the age of {A} today.
-    ~ Now the age of {A} is {n}.
+    ~ {A} is now {n} years old.
 """)
 WAS = clause("""
     {m} years ago {A} was {n} years old.
-    {A} was {n} years old {m} years ago.
     The age of {A} was {n} years {m} years ago.
     {A} was {n}, but that was {m} years ago.
-    ~ {n} years was the age of {A} {m} years ago.
+    ~ {A} was {n} years old {m} years ago.
 """)
 WILL_BE = clause("""
     In {m} years {A} will be {n} years old.
-    {A} will be {n} years old in {m} years.
     The age of {A} will be {n} years in {m} years.
     {A} will be {n}, but only in {m} years.
-    ~ {n} years will be the age of {A} in {m} years.
+    ~ {A} will be {n} years old in {m} years.
 """)
 OLDER = clause("""
     {B} is {n} years older than {A}.
-    {A} is {n} years younger than {B}.
     The age of {B} is {n} years more than the age of {A}.
-    {B} was {n} years old on the day {A} was born.
-    ~ Than {A}, {B} is {n} years older.
-    ~ By {n} years {A} is younger than {B}.
+    {B} is now {n} years older than {A} is.
+    ~ {B} is {n} years older than {A} is now.
 """)
 YOUNGER = clause("""
     {B} is {n} years younger than {A}.
-    {A} is {n} years older than {B}.
     The age of {B} is {n} years less than the age of {A}.
-    {A} was {n} years old on the day {B} was born.
-    ~ Than {A}, {B} is {n} years younger.
-    ~ By {n} years {A} is older than {B}.
+    {B} is now {n} years younger than {A} is.
+    ~ {B} is {n} years younger than {A} is now.
 """)
 OLD_TIMES = clause("""
     {B} is {times} as old as {A}.
     The age of {B} is {times} the age of {A}.
-    {B} is now {times} as old as {A} is.
     For each year of {A}, {B} has {n} years.
-    ~ The age of {A} taken {times} makes the age of {B}.
+    ~ {B} is now {times} as old as {A} is.
 """)
 OLD_PART = clause("""
     {A} is {times} as old as {B}.
     The age of {A} is {times} the age of {B}.
-    {A} is now {times} as old as {B} is.
     For each year of {B}, {A} has {n} years.
-    ~ The age of {B} taken {times} makes the age of {A}.
+    ~ {A} is now {times} as old as {B} is.
 """)
 OLD_HALF = clause("""
     {B} is half as old as {A}.
     The age of {B} is half the age of {A}.
-    {B} is now only half as old as {A} is.
     {B} has one half of the years of {A}.
-    ~ Half of the age of {A} makes the age of {B}.
+    ~ {B} is now only half as old as {A} is.
 """)
 ASK_AGE = clause("""
     How old is {A} now?
-    How many years old is {A}?
     Find the age of {A} today.
     What is the age of {A} in years?
-    ~ In years, how old is {A} today?
-    ~ Today {A} is how many years old?
+    ~ How many years old is {A}?
 """)
 ASK_LATER = clause("""
     How old will {A} be in {n} years?
     In {n} years, how old will {A} be?
-    Find the age of {A} in {n} years.
     What will the age of {A} be after {n} years?
-    ~ After {n} more years, how old will {A} be?
+    ~ Find the age of {A} in {n} years.
 """)
 ASK_AGO = clause("""
     How old was {A} {n} years ago?
     {n} years ago, how old was {A}?
-    Find the age of {A} {n} years ago.
     What was the age of {A} {n} years before today?
-    ~ How many years old was {A} {n} years before today?
+    ~ Find the age of {A} {n} years ago.
 """)
 ASK_UNTIL = clause("""
     In how many years will {A} be {n} years old?
     How many years are left before {A} is {n} years old?
-    Find in how many years {A} will be {n}.
     {A} will be {n} years old after how many years?
-    ~ Before {A} is {n} years old, how many years are left?
+    ~ Find in how many years {A} will be {n}.
 """)
 ASK_AGES = clause("""
     How old are {A} and {P} together?
-    What is the sum of the ages of {P} and {A}?
     Find the sum of the ages of {A} and {P}.
     How many years are {P} and {A} old in all?
-    ~ Together, how many years old are {P} and {A}?
+    ~ What is the sum of the ages of {P} and {A}?
 """)
 ASK_AGE_GAP = clause("""
     How many years older is {X} than {Y}?
-    How many years younger is {Y} than {X}?
     Find how much older {X} is than {Y}.
     By how many years is {Y} younger than {X}?
-    ~ Than {Y}, how many years older is {X}?
+    ~ How many years younger is {Y} than {X}?
 """)
 ASIDE_AGE = clause("""
     {D} is {n} years old.
-    The age of {D} is {n} years.
     In {n} years {D} will be very old.
     {D} was born {n} years ago.
-    ~ {n} years ago {D} was born.
+    ~ {D} is {n} years old today.
 """)
 LATER = single("Count on to that year", "later", "{v} + {n}", span(2, 30))
 AGO = single("Count back to that year", "past", "{v} - {n}", down)

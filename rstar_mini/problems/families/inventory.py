@@ -28,159 +28,130 @@ from rstar_mini.problems.story import clause
 
 HAS = clause("""
     {A} has {n} {o}.
-    At first {A} has {n} {o}.
     There are {n} {o} in the bag of {A}.
     {A} starts with {n} {o}.
-    ~ In the bag of {A} there are {n} {o}.
-    ~ {n} {o} are in the bag of {A} at first.
+    ~ At first {A} has {n} {o}.
 """)
 HAS_BOXES = clause("""
     {A} has {n} boxes with {m} {o} in each box.
     {A} has {n} boxes. Each box holds {m} {o}.
     There are {m} {o} in each of the {n} boxes of {A}.
-    {A} starts with {n} boxes of {m} {o} each.
-    ~ Each box of {A} holds {m} {o}, and there are {n} boxes.
-    ~ With {m} {o} in each box, {A} has {n} boxes.
+    ~ {A} starts with {n} boxes of {m} {o} each.
 """)
 HAS_COLOURS = clause("""
     {A} has {n} red {o} and {m} blue {o}.
     There are {n} red and {m} blue {o} in the bag of {A}.
-    {A} starts with {n} red {o} and also {m} blue {o}.
     {A} has {n} red {o}. {A} also has {m} blue {o}.
-    ~ In the bag of {A} there are {n} {o} that are red and {m} that are blue.
+    ~ {A} starts with {n} red {o} and also {m} blue {o}.
 """)
 GETS = clause("""
     {A} buys {n} more {o}.
-    {C} gives {A} {n} {o}.
     Then {A} finds {n} {o}.
     {A} gets {n} {o} from {C}.
-    ~ From {C} {A} gets {n} more {o}.
-    ~ Then {n} {o} more go from {C} to {A}.
+    ~ {C} gives {A} {n} {o}.
 """)
 GIVES = clause("""
     {A} gives {n} {o} to {C}.
     Then {A} loses {n} {o}.
     {C} gets {n} {o} from {A}.
-    {A} sells {n} of the {o}.
     {A} gives {C} {n} of the {o}.
-    ~ {C} buys {n} of the {o} from {A}.
-    ~ To {C}, {A} gives {n} {o}.
+    ~ {A} sells {n} of the {o}.
 """)
 GETS_BOXES = clause("""
     {A} buys {n} boxes with {m} {o} in each.
-    {C} gives {A} {n} bags of {m} {o} each.
     Then {A} finds {n} boxes. Each holds {m} {o}.
     On each of {n} days {A} gets {m} {o}.
-    ~ {m} {o} are in each of the {n} boxes that {A} then buys.
+    ~ {C} gives {A} {n} bags of {m} {o} each.
 """)
 GIVES_EACH = clause("""
     {A} gives {n} friends {m} {o} each.
     Each of {n} friends gets {m} {o} from {A}.
-    {A} sells {n} bags with {m} {o} in each.
     On each of {n} days {A} loses {m} {o}.
-    ~ {m} {o} each go from {A} to {n} friends.
+    ~ {A} sells {n} bags with {m} {o} in each.
 """)
 GROWS = clause("""
     Then {A} gets so many {o} that there are {times} as many.
-    Soon {A} has {times} as many {o} as before.
     The number of {o} that {A} has grows to {times} as many.
     After a week {A} has {times} as many {o}.
-    ~ Soon there are {times} as many {o} as {A} has now.
+    ~ Soon {A} has {times} as many {o} as before.
 """)
 GIVES_HALF = clause("""
     {A} gives half of the {o} to {C}.
-    Then {A} loses half of the {o}.
     {C} gets half of the {o} from {A}.
     {A} sells one half of the {o}.
-    ~ Half of the {o} go from {A} to {C}.
-    ~ From {A}, {C} buys half of the {o}.
+    ~ Then {A} loses half of the {o}.
 """)
 SHARES = clause("""
     {A} puts the {o} equally into {n} bags and keeps only one bag.
     {n} people share the {o} of {A} equally, and {A} is one of them.
-    {A} shares the {o} equally in {n} parts and keeps one part.
     The {o} of {A} go equally to {n} people, and one of them is {A}.
-    ~ {A} keeps one of {n} equal parts of the {o} and gives away the rest.
+    ~ {A} shares the {o} equally in {n} parts and keeps one part.
 """)
 HAS_MORE = clause("""
     {B} has {n} more {o} than {A}.
-    Now {A} has {n} fewer {o} than {B}.
     {B} has {n} {o} more than {A} has.
-    {A} has {n} {o} fewer than {B} has now.
-    ~ {n} more {o} than {A} has are in the bag of {B}.
-    ~ Than {B}, {A} now has {n} fewer {o}.
+    {B} has as many {o} as {A} and {n} more.
+    ~ Now {B} has {n} more {o} than {A} has.
 """)
 HAS_FEWER = clause("""
     {B} has {n} fewer {o} than {A}.
-    Now {A} has {n} more {o} than {B}.
     {B} has {n} {o} fewer than {A} has.
-    {A} has {n} {o} more than {B} has now.
-    ~ {n} fewer {o} than {A} has are in the bag of {B}.
-    ~ Than {B}, {A} now has {n} more {o}.
+    Now {B} has {n} fewer {o} than {A} has.
+    ~ Now {B} has {n} {o} fewer than {A}.
 """)
 HAS_TIMES = clause("""
     {B} has {times} as many {o} as {A}.
     Now {B} has {times} the number of {o} that {A} has.
     For each of the {o} of {A}, {B} has {n}.
-    {B} has {times} as many {o} as {A} has now.
-    ~ {times} as many {o} as {A} has are in the bag of {B}.
+    ~ {B} has {times} as many {o} as {A} has now.
 """)
 HAS_PART = clause("""
     {A} has {times} as many {o} as {B}.
     Now {A} has {times} the number of {o} that {B} has.
     For each of the {o} of {B}, {A} has {n}.
-    {A} has {times} as many {o} as {B} has now.
-    ~ {times} as many {o} as {B} has are in the bag of {A}.
+    ~ {A} has {times} as many {o} as {B} has now.
 """)
 HAS_HALF = clause("""
     {B} has half as many {o} as {A}.
     Now {B} has half the number of {o} that {A} has.
-    {B} has only half as many {o} as {A} has now.
     {B} has one half of the number of {o} of {A}.
-    ~ Half as many {o} as {A} has are in the bag of {B}.
+    ~ {B} has only half as many {o} as {A} has now.
 """)
 GETS_ALL = clause("""
     {P} gives all the {o} of {P} to {A}.
-    {A} gets all the {o} that {P} has.
     Then {A} buys all the {o} of {P}.
     {P} loses all {o}, and {A} finds them all.
-    ~ All the {o} that {P} has go to {A}.
+    ~ {A} gets all the {o} that {P} has.
 """)
 ASK_NOW = clause("""
     How many {o} does {A} have now?
-    How many {o} does {A} have in the end?
     Find the number of {o} that {A} has now.
     What is the number of {o} {A} has in the end?
-    ~ In the end, how many {o} are in the bag of {A}?
-    ~ How many of the {o} does {A} now have?
+    ~ How many {o} does {A} have in the end?
 """)
 ASK_BOTH = clause("""
     How many {o} do {A} and {P} have together?
-    How many {o} do {P} and {A} have in all?
     Find the number of {o} that {P} and {A} have together.
     What is the number of {o} of {P} and {A} together?
-    ~ Together, how many {o} do {P} and {A} have in the end?
+    ~ How many {o} do {P} and {A} have in all?
 """)
 ASK_GAP = clause("""
     How many more {o} does {X} have than {Y}?
-    How many fewer {o} does {Y} have than {X}?
     Find how many {o} more {X} has than {Y}.
     By how many {o} is {X} ahead of {Y}?
-    ~ Than {Y}, how many more {o} does {X} have?
+    ~ How many fewer {o} does {Y} have than {X}?
 """)
 ASK_NEED = clause("""
     {A} needs {n} {o}. How many more {o} does {A} need?
-    How many more {o} must {A} get to have {n} {o}?
     How many {o} is {A} short of {n} {o}?
     {A} wants {n} {o} in all. How many are missing?
-    ~ To have {n} {o} in all, how many more must {A} get?
+    ~ How many more {o} must {A} get to have {n} {o}?
 """)
 ASIDE_HAS = clause("""
     {D} has {n} {o}.
     There are {n} {o} in the bag of {D}.
-    {D} buys {n} {o}.
     {D} has {n} {o2} in a box.
-    ~ In the bag of {D} there are {n} {o}.
+    ~ {D} buys {n} {o}.
 """)
 
 COMPARISONS = (

@@ -8,38 +8,33 @@ from rstar_mini.problems.story import clause
 
 ASK_FULL = clause("""
     {A} packs {n} {o} in each box. How many boxes are full?
-    Each box holds {n} {o}. How many full boxes can {A} pack?
     {A} puts the {o} into boxes of {n}. Find the number of full boxes.
     How many full boxes of {n} {o} can {A} pack?
-    ~ How many boxes are full if {A} puts {n} {o} into each box?
+    ~ Each box holds {n} {o}. How many full boxes can {A} pack?
 """)
 ASK_OVER = clause("""
     {A} packs {n} {o} in each box. How many {o} are left over?
     Each box holds {n} {o}. How many {o} of {A} are not in a full box?
     {A} puts the {o} into boxes of {n}. Find the number of {o} left over.
-    {n} friends share the {o} of {A} equally. How many {o} are left over?
-    ~ How many {o} are left over if {A} puts {n} {o} into each box?
+    ~ {n} friends share the {o} of {A} equally. How many {o} are left over?
 """)
 ASK_EACH = clause("""
     {A} gives the {o} equally to {n} friends. How many {o} does each friend get?
     {n} friends share the {o} of {A} equally. How many {o} are there for each?
-    {A} puts the {o} equally into {n} bags. How many {o} are in each bag?
     The {o} of {A} go equally to {n} people. How many {o} does each get?
-    ~ How many {o} does each of {n} friends get if {A} gives all {o} away equally?
+    ~ {A} puts the {o} equally into {n} bags. How many {o} are in each bag?
 """)
 ASK_FILL = clause("""
     {A} packs {n} {o} in each box. How many more {o} does {A} need to fill the last box?
     Each box holds {n} {o}. How many {o} are missing in the last box of {A}?
     {A} puts the {o} into boxes of {n}. Find how many {o} the last box is short of.
-    {A} puts {n} {o} into each bag. How many more {o} must {A} get to fill the last bag?
-    ~ How many more {o} does {A} need to fill the last box if each box holds {n} {o}?
+    ~ {A} puts {n} {o} into each bag. How many more {o} must {A} get to fill the last bag?
 """)
 PACKS = clause("""
     {A} packs {n} {o} in each bag.
     {A} puts all the {o} into bags of {n}.
-    {A} packs the {o}. Each bag holds {n} {o}.
     All the {o} of {A} go into bags with {n} in each.
-    ~ {n} in each, {A} puts all the {o} into bags.
+    ~ {A} packs the {o}. Each bag holds {n} {o}.
 """)
 
 
@@ -50,7 +45,9 @@ def _uneven(v: int) -> list[Numbers]:
 FULL = single("Count the full boxes", "full", "{v} // {n}", _uneven)
 OVER = single("Find how many are left over", "over", "{v} % {n}", _uneven)
 FILL = Op(
-    (("Find how many are left over", "over", "{v} % {n}"), ("Find how many are missing", "need", "{n} - {r}")), _uneven
+    (("Find how many are left over", "over", "{v} % {n}"), ("Find how many are missing", "need", "{n} - {r}")),
+    _uneven,
+    hard=True,
 )
 PACK = single(
     "Count the bags", "bags", "{v} // {n}", lambda v: [(n,) for n in range(2, 13) if v % n == 0 and v > 3 * n]

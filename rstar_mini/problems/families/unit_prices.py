@@ -28,146 +28,124 @@ from rstar_mini.problems.story import clause
 
 PRICE = clause("""
     Each {s} costs ${n}. {A} buys {m} {o}.
-    {A} buys {m} {o} for ${n} each.
     {A} buys {m} {o}. The price of each {s} is ${n}.
     The shop sells {o} for ${n} each, and {A} buys {m} of them.
-    ~ {A} buys {m} {o} in a shop, and each {s} costs ${n}.
-    ~ For ${n} each, {A} buys {m} {o} in the shop.
+    ~ {A} buys {m} {o} for ${n} each.
 """)
 PRICE_OF_MANY = clause("""
     {n} {o} cost ${m} in all. {A} buys {k} {o}.
-    The shop sells {n} {o} for ${m}. {A} buys {k} of the {o}.
     {A} buys {k} {o}. The price of {n} {o} is ${m}.
     {C} buys {n} {o} for ${m}. At the same price {A} buys {k} {o}.
-    ~ At a price of ${m} for {n} {o}, {A} buys {k} {o}.
+    ~ The shop sells {n} {o} for ${m}. {A} buys {k} of the {o}.
 """)
 PRICE_OF_ONE = clause("""
     {A} buys one {s}. {n} {o} cost ${m} in all.
     The shop sells {n} {o} for ${m}. {A} buys one {s}.
     {C} buys {n} {o} for ${m}. At the same price {A} buys one {s}.
-    {A} buys one {s}. The price of {n} {o} is ${m}.
-    ~ At a price of ${m} for {n} {o}, {A} buys only one {s}.
+    ~ {A} buys one {s}. The price of {n} {o} is ${m}.
 """)
 DEARER = clause("""
     {A} buys a {s2}. Each {s} costs ${n}, and a {s2} costs ${m} more than a {s}.
-    A {s} costs ${n}. It costs ${m} less than a {s2}. {A} buys one {s2}.
-    {A} buys one {s2}. A {s} costs ${n}, and this is ${m} less than the price of a {s2}.
+    A {s} costs ${n}, and a {s2} costs ${m} more. {A} buys one {s2}.
     The price of a {s} is ${n}. The {s2} that {A} buys costs ${m} more.
-    ~ The {s2} that {A} buys costs ${m} more than a {s}, and a {s} costs ${n}.
+    ~ A {s} costs ${n}. The {s2} that {A} buys costs ${m} more than a {s}.
 """)
 CHEAPER = clause("""
     {A} buys a {s2}. Each {s} costs ${n}, and a {s2} costs ${m} less than a {s}.
-    A {s} costs ${n}. It costs ${m} more than a {s2}. {A} buys one {s2}.
-    {A} buys one {s2}. A {s} costs ${n}, and this is ${m} more than the price of a {s2}.
+    A {s} costs ${n}, and a {s2} costs ${m} less. {A} buys one {s2}.
     The price of a {s} is ${n}. The {s2} that {A} buys costs ${m} less.
-    ~ The {s2} that {A} buys costs ${m} less than a {s}, and a {s} costs ${n}.
+    ~ A {s} costs ${n}. The {s2} that {A} buys costs ${m} less than a {s}.
 """)
 ALSO = clause("""
     {A} also buys a bag for ${n}.
     {A} then pays ${n} more for a box.
-    Then {A} buys a book for ${n}.
     A bag for ${n} is what {A} also buys.
-    ~ For ${n} {A} also buys a book.
+    ~ Then {A} buys a book for ${n}.
 """)
 ALSO_MANY = clause("""
     {A} also buys {n} {o3} for ${m} each.
-    Then {A} buys {n} {o3}. Each {s3} costs ${m}.
     {A} also pays ${m} for each of {n} {o3}.
     Each {s3} costs ${m}, and {A} buys {n} {o3} also.
-    ~ For ${m} each, {A} also buys {n} {o3}.
+    ~ Then {A} buys {n} {o3}. Each {s3} costs ${m}.
 """)
 DISCOUNT = clause("""
     The shop takes ${n} off the price for {A}.
     {A} pays ${n} less because of a sale.
-    {C} pays ${n} of the price for {A}.
     In the sale the price for {A} goes down by ${n}.
-    ~ Because of a sale the shop takes ${n} off for {A}.
+    ~ {C} pays ${n} of the price for {A}.
 """)
 HALF_PRICE = clause("""
     In the sale {A} pays only half of the price.
-    The shop takes half off the price for {A}.
     {C} pays half of the price for {A}.
     Because of a sale {A} pays half.
-    ~ Half of the price is what {A} pays in the sale.
+    ~ The shop takes half off the price for {A}.
 """)
 AGAIN = clause("""
     {A} buys all this {times}, for {C} also.
-    After a week the price for {A} is {times} as much.
     {A} must pay {times} as much in the end.
     The shop then wants {times} as much money from {A}.
-    ~ {times} as much is what {A} must pay after a week.
+    ~ After a week the price for {A} is {times} as much.
 """)
 SPLITS = clause("""
     {n} friends share the price equally, and {A} is one of them.
-    {A} pays only one of {n} equal parts of the price.
     {n} people pay equal parts, and one of them is {A}.
     {A} shares the price equally in {n} parts and pays one part.
-    ~ One of {n} equal parts of the price is what {A} pays.
+    ~ {A} pays only one of {n} equal parts of the price.
 """)
 PAYS_MORE = clause("""
     {B} pays ${n} more than {A}.
-    {A} pays ${n} less than {B}.
     The things of {B} cost ${n} more than the things of {A}.
     {B} spends more than {A} by ${n}.
-    ~ Than {A}, {B} pays ${n} more.
-    ~ By ${n}, {A} spends less than {B}.
+    ~ {B} spends ${n} more than {A}.
 """)
 PAYS_LESS = clause("""
     {B} pays ${n} less than {A}.
-    {A} pays ${n} more than {B}.
     The things of {B} cost ${n} less than the things of {A}.
     {B} spends less than {A} by ${n}.
-    ~ Than {A}, {B} pays ${n} less.
-    ~ By ${n}, {A} spends more than {B}.
+    ~ {B} spends ${n} less than {A}.
 """)
 PAYS_TIMES = clause("""
     {B} pays {times} as much as {A}.
     The things of {B} cost {times} as much as the things of {A}.
     For each dollar that {A} pays, {B} pays ${n}.
-    {B} spends {times} as much money as {A}.
-    ~ {times} as much as {A} pays is what {B} spends.
+    ~ {B} spends {times} as much money as {A}.
 """)
 PAYS_PART = clause("""
     {A} pays {times} as much as {B}.
     The things of {A} cost {times} as much as the things of {B}.
     For each dollar that {B} pays, {A} pays ${n}.
-    {A} spends {times} as much money as {B}.
-    ~ {times} as much as {B} spends is what {A} pays.
+    ~ {A} spends {times} as much money as {B}.
 """)
 ASK_PAY = clause("""
     How much does {A} pay in all?
-    How many dollars must {A} pay?
     Find the money that {A} spends in all.
     What is the amount of money {A} pays?
-    ~ In all, how much money does {A} spend?
+    ~ How many dollars must {A} pay?
 """)
 ASK_PAY_BOTH = clause("""
     How much do {P} and {A} pay together?
     How many dollars do {A} and {P} spend in all?
     Find the money that {P} and {A} spend together.
-    What is the amount of money {P} and {A} pay together?
-    ~ Together, how much money do {A} and {P} spend?
+    ~ What is the amount of money {P} and {A} pay together?
 """)
 ASK_PAY_GAP = clause("""
     How much more does {X} pay than {Y}?
     How many dollars less does {Y} pay than {X}?
-    Find how much more {X} spends than {Y}.
     By how many dollars does {X} spend more than {Y}?
-    ~ Than {Y}, how much more does {X} pay?
+    ~ Find how much more {X} spends than {Y}.
 """)
 ASK_CHANGE = clause("""
     {A} pays with ${n}. How much money does {A} get back?
-    {A} has ${n}. How much money is left?
     {A} gives the shop ${n}. How many dollars must {A} get back?
     How much is left if {A} has ${n} to spend?
-    ~ How much money does {A} get back from ${n}?
+    ~ {A} has ${n}. How much money is left?
 """)
 
 FIND_EACH = ("Find the price of each {s}", "each", "{m} // {n}")
 _MANY = [(n, n * each) for n in range(2, 10) for each in range(2, 13)]
 _MANY_THEN = [(n, m, k) for n, m in _MANY for k in range(2, 10) if k != n]
 PER_ONE = Op((FIND_EACH,), fixed(_MANY))
-PER_MANY = Op((FIND_EACH, ("Find the cost of the {o}", "cost", "{r} * {k}")), fixed(_MANY_THEN))
+PER_MANY = Op((FIND_EACH, ("Find the cost of the {o}", "cost", "{r} * {k}")), fixed(_MANY_THEN), hard=True)
 PER_EACH = single("Find the cost of the {o}", "cost", "{n} * {m}", grid(range(2, 11), range(2, 13)))
 PLUS = single("Find the price of the {s2}", "price", "{n} + {m}", grid(range(5, 41), range(2, 21)))
 MINUS = single("Find the price of the {s2}", "price", "{n} - {m}", grid(range(30, 61), range(2, 28)))
