@@ -39,8 +39,8 @@ def test_the_small_programs_run_and_print_what_they_say() -> None:
     with Sandbox() as box:
         outputs = box.run_many([code for code, _ in quoted])
         assert [output.stdout.strip() for output in outputs] == [printed for _, printed in quoted]
-        errors = {result.error for result in box.run_many(calculations) if not result.ok}
-    assert errors <= {None} or all("ZeroDivisionError" in str(error) for error in errors)
+        errors = [result.error for result in box.run_many(calculations) if not result.ok]
+    assert all("ZeroDivisionError" in str(error) for error in errors)
 
 
 def test_programs_calculate_with_numbers_of_the_question_in_their_order() -> None:
@@ -49,7 +49,7 @@ def test_programs_calculate_with_numbers_of_the_question_in_their_order() -> Non
         _, text = snippet(question, Random(seed))
         if text.startswith("<code>"):
             told = re.findall(r"\d+", question)
-            used = re.findall(r"= .*?(\d+)\n", text.replace("\n<", "\n<"))
+            used = re.findall(r"= .*?(\d+)\n", text)
             positions = [told.index(number) for number in used if number in told]
             assert positions == sorted(positions) or len(set(told)) < len(told)
 

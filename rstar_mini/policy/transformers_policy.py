@@ -114,8 +114,9 @@ class TransformersPolicy:
                 sources.append(row)
                 live.append(child)
         order = _mostly_in_place(sources)
-        if live:
-            batch.rows.pick(torch.tensor([sources[i] for i in order]))
+        picked = [sources[i] for i in order]
+        if live and picked != list(range(len(batch.live))):
+            batch.rows.pick(torch.tensor(picked))
         batch.live = [live[i] for i in order]
 
     def _finish(self, batch: _Batch, row: int, child: _Row, text: str | None) -> None:
