@@ -47,6 +47,19 @@ def answer_key(text: str) -> str:
     return _key(_read(_split_name(_clean(text))[1]))
 
 
+def contradicts(answer: str, printed: str) -> bool:
+    """True when both are plain numbers and `answer` is not `printed`, even if a printed decimal fraction is rounded.
+
+    Anything else may be the same thing said otherwise, and is no contradiction.
+    """
+    said, ran = _read(_clean(answer)), _read(_clean(printed))
+    if not (isinstance(said, _Number) and isinstance(ran, _Number)) or said.unit or ran.unit:
+        return False
+    decimals = re.search(r"\.(\d*)", answer)
+    last_place = Fraction(1, 10 ** (len(decimals[1]) if decimals else 0))
+    return abs(said.value - ran.value) > (last_place / 2 if "." in printed else 0)
+
+
 @dataclass(frozen=True)
 class _Number:
     value: Fraction

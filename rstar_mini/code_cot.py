@@ -59,6 +59,13 @@ def program(steps: Iterable[Step]) -> str:
     return "\n".join(parts) + "\n"
 
 
+def write_solution(steps: Iterable[tuple[str, str]], result: str, answer: str) -> str:
+    """A whole trajectory from computing steps (comment, code), the variable to print, and what that prints."""
+    code = "\n".join(f"# {comment}\n{line}\n{END_STEP}" for comment, line in steps)
+    end = f"# Now print the final answer\nprint({result})\n{END_CODE}{output_block(answer)}"
+    return f"{CODE}\n{code}\n{end}{ANSWER}The answer is \\boxed{{{answer}}}{END_ANSWER}"
+
+
 def output_block(stdout: str) -> str:
     """The text that the interpreter adds after `<end_of_code>`; tags in the output are broken up, so none is forged."""
     return f"\n{OUTPUT}{stdout.strip()[:MAX_OUTPUT].replace('<', '< ')}{END_OUTPUT}\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 import torch
@@ -41,8 +43,10 @@ def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
             raise UserError("the 'smol' weights are not on this machine yet; run: rstar-mini fetch smol")
         folder, options = str(weights[0].parent), {"gguf_file": weights[0].name}
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
-        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        # Reading a GGUF file shows a bar that no setting turns off; what goes wrong comes as an exception.
+        with contextlib.redirect_stderr(io.StringIO()) if options else contextlib.nullcontext():
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
+            tokenizer = AutoTokenizer.from_pretrained(folder, **options)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"cannot load the model '{name}': {reason}; give a folder, or connect to the Hub") from error

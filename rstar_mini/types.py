@@ -175,6 +175,18 @@ class Node:
         """True when the step gave a final answer."""
         return self.step.answer is not None
 
+    @property
+    def votes(self) -> float:
+        """How many of the policy's samples come to this node, as expected from its siblings all the way up.
+
+        A node was proposed `multiplicity` times out of all that its parent was asked for, those that failed included.
+        In a tree of plain samples this is the number of samples that end here; in a search tree, the share of them.
+        """
+        if self.parent is None:
+            return float(self.multiplicity)
+        asked = self.parent.dropped + sum(child.multiplicity for child in self.parent.children)
+        return self.parent.votes * self.multiplicity / asked
+
     @classmethod
     def root(cls, multiplicity: int = 1) -> Node:
         """The node of the bare question."""

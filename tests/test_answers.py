@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rstar_mini.answers import Verdict, answer_key, compare
+from rstar_mini.answers import Verdict, answer_key, compare, contradicts
 
 EQUAL = [
     ("5", "5"),
@@ -214,3 +214,24 @@ def test_plain_numbers_are_compared_fast() -> None:
     for number in range(2000):
         compare(f"{number}.50", f"{2 * number + 1}/2")
     assert time.perf_counter() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "printed", "expected"),
+    [
+        ("9", "-9", True),
+        ("16", "15", True),
+        ("5", "5\n", False),
+        ("3.33", "3.3333333", False),
+        ("3.3", "3.36", True),
+        ("3", "2.6", False),
+        ("\\frac{1}{2}", "0.5", False),
+        ("2/3", "1/3", True),
+        ("50\\%", "0.5", False),
+        ("5 apples", "4", False),
+        ("x = 3", "2", False),
+        ("7", "total: 8", False),
+    ],
+)
+def test_contradictions_are_between_plain_numbers(answer, printed, expected):
+    assert contradicts(answer, printed) is expected

@@ -49,7 +49,7 @@ def test_the_prefix_cache_gives_the_hidden_states_of_a_full_pass(base):
     texts = [Prompt()(QUESTION), Prompt()("Ann has 5 pens.")]
     with torch.inference_mode():
         places = cache.open(texts, [steps, ()])
-        _, hidden, _ = cache.extend([p.segment for p in places], [p.pending for p in places])
+        _, hidden = cache.extend([p.segment for p in places], [p.pending for p in places])
         for row, text in enumerate([texts[0] + "".join(s.full_text for s in steps), texts[1]]):
             ids = torch.tensor([tokenizer.encode(text, add_special_tokens=False)])
             torch.testing.assert_close(

@@ -11,8 +11,10 @@ import pytest
 import torch
 from transformers import Phi3ForCausalLM, set_seed
 
+from rstar_mini.code_cot import program, split_steps
+from rstar_mini.finetune.corpus import corpus, snippet
 from rstar_mini.finetune.induction import plant_induction_head
-from rstar_mini.finetune.pretrain import build_tokenizer, corpus, main, snippet, tiny_config
+from rstar_mini.finetune.pretrain import build_tokenizer, main, tiny_config
 from rstar_mini.paths import data_file
 from rstar_mini.problems import load_problems
 from rstar_mini.problems.generate import generate
@@ -32,26 +34,45 @@ def test_the_corpus_holds_every_question_but_only_the_worked_solutions() -> None
 
 def test_the_small_programs_run_and_print_what_they_say() -> None:
     rng = Random(1)
-    texts = [snippet(problem.question, rng) for problem in PROBLEMS for _ in range(4)]
-    quoted = [text.rsplit("\n", 1) for _, text in texts if not text.startswith("<code>")]
-    calculations = [re.sub(r"<\w+>", "", text) for _, text in texts if text.startswith("<code>")]
-    assert len(quoted) > 50 and len(calculations) > 50
+    solutions = [split_steps(snippet(problem.question, rng)[1]) for problem in PROBLEMS for _ in range(4)]
     with Sandbox() as box:
-        outputs = box.run_many([code for code, _ in quoted])
-        assert [output.stdout.strip() for output in outputs] == [printed for _, printed in quoted]
-        errors = [result.error for result in box.run_many(calculations) if not result.ok]
-    assert all("ZeroDivisionError" in str(error) for error in errors)
+        results = box.run_many([program(steps) for steps in solutions])
+    for steps, result in zip(solutions, results, strict=True):
+        assert result.ok, result.error
+        assert result.stdout.strip() == steps[-1].answer
+        assert steps[-2].output == f"\n<output>{steps[-1].answer}<end_of_output>\n"
 
 
-def test_programs_calculate_with_numbers_of_the_question_in_their_order() -> None:
-    for seed in range(30):
-        question = generate("inventory", 3, Random(seed)).question
-        _, text = snippet(question, Random(seed))
-        if text.startswith("<code>"):
-            told = re.findall(r"\d+", question)
-            used = re.findall(r"= .*?(\d+)\n", text)
-            positions = [told.index(number) for number in used if number in told]
-            assert positions == sorted(positions) or len(set(told)) < len(told)
+def test_the_small_programs_quote_the_question_in_order_and_calculate_with_what_they_quote() -> None:
+    for seed in range(60):
+        context, text = snippet(generate("inventory", 3, Random(seed)).question, Random(seed))
+        question = context.strip().strip('"')  # in some, the words of each sentence are shuffled
+        place, known = 0, set()
+        for comment, name, expression in re.findall(r"^# (.*)\n(\w+) = (.*)$", text, flags=re.M):
+            sentences = re.split(r"(?<=[.?]) ", comment)
+            assert all(sentence in question for sentence in sentences)
+            assert question.index(sentences[0]) >= place
+            place = question.index(sentences[-1]) + len(sentences[-1])
+            told = set(re.findall(r"\d+", comment)) | ({"2"} if re.search("half|twice", comment) else set())
+            assert set(re.findall(r"\w+", expression)) <= told | known
+            known.add(name)
+
+
+def test_the_small_programs_do_not_give_the_answers_away() -> None:
+    right = [
+        split_steps(snippet(problem.question, Random(seed))[1])[-1].answer == problem.answer
+        for problem in PROBLEMS
+        for seed in range(5)
+    ]
+    assert 0 < sum(right) / len(right) < 0.3
+
+
+def test_dollars_come_back_from_the_tokenizer_as_they_went_in() -> None:
+    tokenizer = build_tokenizer(problem.question for problem in PROBLEMS)
+    text = "# Tom gets $12 from Mia.\ntotal = pay + 12\n<end_of_step>"
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.encode("$12")[-1] == tokenizer.encode("+ 12")[-1]
 
 
 def test_a_model_with_the_head_copies_what_followed_before_any_training() -> None:

@@ -151,15 +151,40 @@ def test_samples_that_agree_share_a_node(box):
     assert greedy.solved and len(greedy.terminals()) == 1
 
 
-def terminal(answer: str, prior: float, multiplicity: int = 1) -> Node:
-    return Node(Step("", answer=answer), Node.root(), prior=prior, multiplicity=multiplicity)
+def test_an_answer_that_is_not_what_the_code_printed_is_dropped(box):
+    def slips(question, text):
+        if not text:
+            return ["<code>\nprint(3 - 10)\n<end_of_code>"]
+        return [f"<answer>The answer is \\boxed{{{answer}}}<end_of_answer>" for answer in ("7", "-7", "seven")]
+
+    [tree] = search([PROBLEM], Expander(ScriptedPolicy(slips), box), Budget(candidates=3, rollouts=3))
+    assert [(node.step.answer, node.correct) for node in tree.terminals()] == [("-7", False), ("seven", False)]
+    assert tree.root.children[0].dropped == 1
 
 
 def test_choice_by_ppm_vote_and_weighted_vote():
-    nodes = [terminal("1", -0.9, 3), terminal("7", 0.6), terminal("7.0", 0.4), terminal("5", 0.9)]
+    root = Node.root()
+    root.dropped = 2  # of eight candidates
+    for answer, prior, multiplicity in (("1", -0.9, 3), ("7", 0.6, 1), ("7.0", 0.4, 1), ("5", 0.9, 1)):
+        root.children.append(Node(Step("", answer=answer), root, prior=prior, multiplicity=multiplicity))
+    nodes = root.children
+    assert [node.votes for node in nodes] == [3 / 8, 1 / 8, 1 / 8, 1 / 8]
+    # exp(r) votes: 3 exp(-0.9) = 1.22 against exp(0.6) + exp(0.4) = 3.31 and exp(0.9) = 2.46
     chosen = {how: choose(nodes, how).step.answer for how in Selection}
     assert chosen == {Selection.PPM: "5", Selection.VOTE: "1", Selection.WEIGHTED: "7"}
     assert choose([], Selection.VOTE) is None
+
+
+def test_votes_are_shares_of_samples_all_the_way_up():
+    root = Node.root(6)
+    left, right = (Node(Step(text), root, multiplicity=m) for text, m in (("a", 4), ("b", 2)))
+    root.children += [left, right]
+    leaf = Node(Step("c", answer="1"), left, multiplicity=3)
+    left.children.append(leaf)
+    left.dropped = 1
+    assert leaf.votes == 3  # of six samples, as many as ended here
+    root.multiplicity = 1
+    assert leaf.votes == 4 / 6 * 3 / 4
 
 
 def test_importing_search_loads_no_model_library():

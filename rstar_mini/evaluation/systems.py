@@ -97,16 +97,16 @@ def _evaluate_shard(
 def guided_search(
     problems: Sequence[Problem], expander: Callable[[str, PPMScorer], Expander], ppm: PPMScorer, recipe: Recipe
 ) -> Outcome:
-    """PPM-guided MCTS: `trajectories` trees a problem, of each the best-scored trajectory, and a choice among them."""
-    before = ppm.cache.forwarded
+    """PPM-guided MCTS: `trajectories` trees a problem, of each one trajectory, and a choice among these."""
+    before, how = ppm.cache.forwarded, Selection(recipe.evaluation.selection)
     grown = [
         search(problems, expander(f"mcts-{i}", ppm), evaluation_budget(recipe))
         for i in range(recipe.evaluation.trajectories)
     ]
     outcome = Outcome(tokens=sum(tree.tokens for trees in grown for tree in trees))
     for i, problem in enumerate(problems):
-        best = [choose(trees[i].terminals(), Selection.PPM) for trees in grown]
-        chosen = choose([node for node in best if node], Selection(recipe.evaluation.selection))
+        best = [choose(trees[i].terminals(), how) for trees in grown]
+        chosen = choose([node for node in best if node], how)
         outcome.correct.append(float(is_right(chosen, problem)))
     outcome.tokens += ppm.cache.forwarded - before
     return outcome

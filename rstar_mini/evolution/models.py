@@ -58,7 +58,7 @@ class Models:
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""
         model = load_ppm(self.folder / f"round-{number}" / "ppm", self.weights(number))
-        return PPMScorer(self._placed(model), self.tokenizer, self.prompt(number), self.recipe.policy.batch_rows)
+        return PPMScorer(self._placed(model), self.tokenizer, self.prompt(number))
 
 
 def shipped_models(recipe: Recipe) -> Models:

@@ -121,10 +121,13 @@ class Evolution:
         return {"sft": _curve_ends(log)}
 
     def _train_ppm(self, number: int, folder: Path) -> dict[str, Any]:
-        """Section 3.3: from this round's policy, on this round's pairs; some problems are held out to measure it."""
+        """Section 3.3: from this round's policy, on the pairs of all rounds so far; some problems are held out.
+
+        Of all rounds, because the better the policy, the fewer wrong steps its own trees have to show.
+        """
         log = folder / "ppm-log.json"
         if not log.exists():
-            pairs = self.run.pairs(number)
+            pairs = [pair for earlier in range(1, number + 1) for pair in self.run.pairs(earlier)]
             held = {p.id for p in _every(self.problems, self.recipe.ppm.validation)}
             training = [pair for pair in pairs if pair.problem.id not in held]
             if not training:

@@ -8,16 +8,15 @@ on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from transformers import Cache
-from transformers.cache_utils import DynamicLayer
+from torch import Tensor
+from transformers import PreTrainedModel
 
+from rstar_mini.policy.shared_prefix import NAME, Rows
 from rstar_mini.types import Step
 
 
@@ -44,84 +43,11 @@ class Place:
     pending: tuple[int, ...]
 
 
-class RoomyLayer(DynamicLayer):
-    """A cache layer with room to grow: the library's copies everything for every token and every change of rows."""
-
-    ROOM = 32  # slots added when the room is used up
-    keys: Tensor  # [rows, heads, slots, width], from the first update on
-    values: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._buffers: list[Tensor] = []  # of keys and of values, with rows and slots to spare
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Append [rows, heads, new slots, width] and return all keys and values."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self._buffers = [new.new_empty(0, new.shape[1], 0, new.shape[3]) for new in (key_states, value_states)]
-        rows, filled = key_states.shape[0], self.get_seq_length()
-        stop = filled + key_states.shape[2]
-        self._reserve(rows, stop)
-        for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[:rows, :, filled:stop] = new
-        return self._show(rows, stop)
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep, repeat or reorder rows; those that stay where they are cost nothing."""
-        filled = self.get_seq_length()
-        self._reserve(len(indices), filled)
-        moved = (indices != torch.arange(len(indices))).nonzero()[:, 0]
-        for buffer in self._buffers:
-            sources, targets = indices[moved].to(buffer.device), moved.to(buffer.device)
-            buffer[targets, :, :filled] = buffer[sources, :, :filled]
-        self._show(len(indices), filled)
-
-    def _reserve(self, rows: int, slots: int) -> None:
-        """Make room for so many rows and slots."""
-        for i, old in enumerate(self._buffers):
-            if rows > old.shape[0] or slots > old.shape[2]:
-                height = old.shape[0] if rows <= old.shape[0] else max(rows, 2 * old.shape[0])
-                width = max(slots + self.ROOM, old.shape[2])
-                self._buffers[i] = old.new_empty(height, old.shape[1], width, old.shape[3])
-                self._buffers[i][: old.shape[0], :, : old.shape[2]] = old
-
-    def _show(self, rows: int, slots: int) -> tuple[Tensor, Tensor]:
-        self.keys, self.values = (buffer[:rows, :, :slots] for buffer in self._buffers)
-        return self.keys, self.values
-
-
-@dataclass(slots=True)
-class Rows:
-    """A padded batch that is being extended.
-
-    `mask` [rows, width] marks the real tokens, `positions` [rows] holds the next position of each row.
-    """
-
-    cache: Cache
-    mask: Tensor
-    positions: Tensor
-
-    @property
-    def layers(self) -> list[RoomyLayer]:
-        """The layers of the cache, all of one kind."""
-        return cast("list[RoomyLayer]", self.cache.layers)
-
-    def pick(self, rows: Tensor) -> None:
-        """Keep, repeat or reorder rows: `rows` [new rows] holds old row numbers."""
-        self.cache.batch_select_indices(rows)
-        self.mask, self.positions = self.mask[rows], self.positions[rows]
-
-    def segment(self, row: int, start: int, stop: int, parent: Segment) -> Segment:
-        """The cache slots start..stop of one row as a segment of its own."""
-        layers = [part[row, :, start:stop] for layer in self.layers for part in (layer.keys, layer.values)]
-        return Segment(parent, torch.stack(layers), parent.length + stop - start)
-
-
 class PrefixCache:
     """The prefixes that one model has read. `forwarded` counts the tokens that went through the model."""
 
-    def __init__(self, backbone: nn.Module, encode: Callable[[str], tuple[int, ...]]) -> None:
+    def __init__(self, backbone: PreTrainedModel, encode: Callable[[str], tuple[int, ...]]) -> None:
+        backbone.set_attn_implementation(NAME)
         self.backbone = backbone
         self.encode = encode
         self.places: dict[str, Place] = {}
@@ -155,50 +81,53 @@ class PrefixCache:
 
     def _advance(self, places: Sequence[Place]) -> list[Place]:
         """Forward all pending tokens but the last of each place."""
-        late = [i for i, place in enumerate(places) if len(place.pending) > 1]
         advanced = list(places)
-        if late:
-            rows, _, start = self.extend([places[i].segment for i in late], [places[i].pending[:-1] for i in late])
-            for row, i in enumerate(late):
-                stop = start + len(places[i].pending) - 1
-                advanced[i] = Place(rows.segment(row, start, stop, places[i].segment), places[i].pending[-1:])
+        for batch in by_length([len(place.pending) - 1 for place in places]):
+            rows, _ = self.extend([places[i].segment for i in batch], [places[i].pending[:-1] for i in batch])
+            for row, i in enumerate(batch):
+                segment = extension(rows, row, len(places[i].pending) - 1, places[i].segment)
+                advanced[i] = Place(segment, places[i].pending[-1:])
         return advanced
 
-    def extend(self, segments: Sequence[Segment], tokens: Sequence[Sequence[int]]) -> tuple[Rows, Tensor, int]:
-        """Forward `tokens` after `segments`, one row each, padded on the right.
+    def extend(
+        self, segments: Sequence[Segment], tokens: Sequence[Sequence[int]], owner: Sequence[int] | None = None
+    ) -> tuple[Rows, Tensor]:
+        """Forward `tokens`, one row each, padded on the right, each after the segment that `owner` names.
+
+        Args:
+            owner: for each row the number of its segment, ascending; default: one row a segment.
 
         Returns:
-            the rows, the hidden states [rows, longest, width], and the cache slot at which the new tokens start.
+            the rows, and the hidden states [rows, longest, width].
         """
-        rows = self._gather(segments)
-        longest, start = max(map(len, tokens)), rows.mask.shape[1]
-        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in tokens])
-        real = torch.tensor([[True] * len(row) + [False] * (longest - len(row)) for row in tokens])
-        return rows, self.forward(rows, ids, real), start
+        device = self.backbone.device
+        prefixes, prefix_mask = self._gather(segments)
+        owners = torch.tensor(range(len(segments)) if owner is None else owner, device=device)
+        longest = max(map(len, tokens))
+        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in tokens], device=device)
+        real = torch.tensor([[True] * len(row) + [False] * (longest - len(row)) for row in tokens], device=device)
+        lengths = torch.tensor([segment.length for segment in segments], device=device)
+        rows = Rows(prefixes, prefix_mask.to(device), owners, real[:, :0], lengths[owners])
+        return rows, self.forward(rows, ids, real)
 
     def forward(self, rows: Rows, ids: Tensor, real: Tensor) -> Tensor:
         """Append `ids` [rows, t] (where `real`) to the rows; returns the hidden states [rows, t, width]."""
-        device = next(self.backbone.parameters()).device
-        positions = rows.positions[:, None] + torch.arange(ids.shape[1])
         rows.mask = torch.cat([rows.mask, real], dim=1)
-        output = self.backbone(
-            input_ids=ids.to(device),
-            attention_mask=rows.mask.to(device, torch.long),
-            position_ids=positions.to(device),
-            cache=rows.cache,
-            use_cache=True,
-        )
+        positions = rows.positions[:, None] + torch.arange(ids.shape[1], device=ids.device)
+        hidden: Tensor = self.backbone(
+            input_ids=ids, position_ids=positions, use_cache=False, rows=rows
+        ).last_hidden_state
         rows.positions = rows.positions + real.sum(dim=1)
         self.forwarded += int(real.sum())
-        return output.last_hidden_state
+        return hidden
 
-    def _gather(self, segments: Sequence[Segment]) -> Rows:
-        """The chains of segments as one left-padded batch."""
+    def _gather(self, segments: Sequence[Segment]) -> tuple[Tensor | None, Tensor]:
+        """The chains of segments as one left-padded batch, and its mask."""
         lengths = torch.tensor([segment.length for segment in segments])
         width = int(lengths.max())
         mask = torch.arange(width)[None] >= (width - lengths)[:, None]
         if not width:
-            return Rows(Cache(layer_class_to_replicate=RoomyLayer), mask, lengths)
+            return None, mask
         sample = next(segment.kv for segment in segments if segment.kv is not None)
         kv = sample.new_zeros(sample.shape[0], len(segments), sample.shape[1], width, sample.shape[3])
         for row, last in enumerate(segments):
@@ -207,10 +136,19 @@ class PrefixCache:
                 start = end - segment.kv.shape[2]
                 kv[:, row, :, start:end] = segment.kv
                 end, segment = start, segment.parent
-        rows = Rows(Cache(layers=[RoomyLayer() for _ in kv[::2]]), mask, lengths)
-        for layer, keys, values in zip(rows.layers, kv[::2], kv[1::2], strict=True):
-            layer.update(keys, values)
-        return rows
+        return kv, mask
+
+
+def extension(rows: Rows, row: int, count: int, parent: Segment) -> Segment:
+    """The first `count` tokens that a row has of its own, as a segment after `parent`."""
+    return Segment(parent, torch.stack([part[row, :, :count] for part in rows.own]), parent.length + count)
+
+
+def by_length(lengths: Sequence[int], most: int = 128) -> Iterator[list[int]]:
+    """Indices of all positive lengths in ascending batches, so that little of a batch is padding."""
+    order = sorted((i for i, length in enumerate(lengths) if length > 0), key=lambda i: lengths[i])
+    for first in range(0, len(order), most):
+        yield sorted(order[first : first + most])
 
 
 def cached_encoder(tokenizer: Callable[..., list[int]]) -> Callable[[str], tuple[int, ...]]:

@@ -13,7 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.code_cot import STOPS
 from rstar_mini.policy.base import Request
-from rstar_mini.policy.prefix_cache import Place, PrefixCache, Rows, cached_encoder
+from rstar_mini.policy.prefix_cache import Place, PrefixCache, cached_encoder, extension
+from rstar_mini.policy.shared_prefix import Rows
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Step
 
@@ -32,7 +33,6 @@ class _Batch:
     requests: Sequence[Request]
     places: list[Place]
     rows: Rows
-    start: int
     live: list[_Row]
     done: list[list[tuple[int, Step]]] = field(default_factory=list)
 
@@ -79,16 +79,16 @@ class TransformersPolicy:
 
     def _propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
         places = self.cache.open([self.prompt(r.problem.question) for r in requests], [r.steps for r in requests])
-        rows, hidden, start = self.cache.extend([p.segment for p in places], [p.pending for p in places])
+        rows, hidden = self.cache.extend([p.segment for p in places], [p.pending for p in places])
         live = [
             _Row(i, [], [request.key + sibling for sibling in range(request.n)]) for i, request in enumerate(requests)
         ]
-        batch = _Batch(requests, places, rows, start, live, [[] for _ in requests])
+        batch = _Batch(requests, places, rows, live, [[] for _ in requests])
         for position in range(self.max_step_tokens):
             self._sample(batch, self.head(hidden[:, -1]), position, temperature)
             if not batch.live:
                 break
-            ids = torch.tensor([[row.tokens[-1]] for row in batch.live])
+            ids = torch.tensor([[row.tokens[-1]] for row in batch.live], device=hidden.device)
             hidden = self.cache.forward(batch.rows, ids, torch.ones_like(ids, dtype=torch.bool))
         return [[step for _, step in sorted(done, key=lambda item: item[0])] for done in batch.done]
 
@@ -113,11 +113,9 @@ class TransformersPolicy:
             else:
                 sources.append(row)
                 live.append(child)
-        order = _mostly_in_place(sources)
-        picked = [sources[i] for i in order]
-        if live and picked != list(range(len(batch.live))):
-            batch.rows.pick(torch.tensor(picked))
-        batch.live = [live[i] for i in order]
+        if live and sources != list(range(len(batch.live))):
+            batch.rows.pick(torch.tensor(sources, device=batch.rows.owner.device))
+        batch.live = live
 
     def _finish(self, batch: _Batch, row: int, child: _Row, text: str | None) -> None:
         """Turn a finished row into steps, one for each sibling, and keep its part of the cache for the children."""
@@ -126,22 +124,8 @@ class TransformersPolicy:
         if text is not None and self.cache.encode(text) == tuple(child.tokens):
             request, place = batch.requests[child.request], batch.places[child.request]
             prefix = self.prompt(request.problem.question) + "".join(step.full_text for step in request.steps)
-            stop = batch.start + len(child.tokens)
-            segment = batch.rows.segment(row, batch.start, stop, place.segment)
+            segment = extension(batch.rows, row, len(child.tokens), place.segment)
             self.cache.places[prefix + text] = Place(segment, (child.tokens[-1],))
-
-
-def _mostly_in_place(sources: Sequence[int]) -> list[int]:
-    """An order of new rows, made from old rows `sources`, in which as many as can keep the place of their source."""
-    places: list[int | None] = [None] * len(sources)
-    movers = []
-    for new, source in enumerate(sources):
-        if source < len(places) and places[source] is None:
-            places[source] = new
-        else:
-            movers.append(new)
-    rest = iter(movers)
-    return [next(rest) if new is None else new for new in places]
 
 
 class _EndOfStep:

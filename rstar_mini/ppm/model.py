@@ -61,13 +61,13 @@ class PairCollator(DataCollatorForPreference):
 
 
 class PPMTrainer(RewardTrainer):
-    """TRL's RewardTrainer with the paper's tanh and pair weights."""
+    """TRL's RewardTrainer with the paper's tanh and pair weights, and batches of pairs of like length."""
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
         columns: list[str] = self._signature_columns  # type: ignore[assignment]  # its type is taken from the first None
         if "weight" not in columns:
-            columns.append("weight")
+            columns += ["weight", "length"]
 
     def compute_loss(
         self,
@@ -90,7 +90,8 @@ class PPMTrainer(RewardTrainer):
 def encode_pair(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, pair: Pair) -> dict[str, Any]:
     """Pre-tokenised `chosen_ids` and `rejected_ids`, which end at the step's last token: where search reads the score.
 
-    Ready-made ids also keep TRL from adding an end-of-sequence token that search would never see.
+    Ready-made ids also keep TRL from adding an end-of-sequence token that search would never see. By `length` the
+    trainer groups pairs, so that little of a batch is padding.
     """
 
     def ids(continuation: str) -> list[int]:
@@ -99,7 +100,13 @@ def encode_pair(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, pair: 
             pieces += [step.text, step.output]
         return [token for piece in pieces for token in encode(piece)]
 
-    return {"chosen_ids": ids(pair.chosen), "rejected_ids": ids(pair.rejected), "weight": pair.weight}
+    chosen, rejected = ids(pair.chosen), ids(pair.rejected)
+    return {
+        "chosen_ids": chosen,
+        "rejected_ids": rejected,
+        "weight": pair.weight,
+        "length": max(len(chosen), len(rejected)),
+    }
 
 
 def train_ppm(
@@ -118,7 +125,7 @@ def train_ppm(
     rows = [encode_pair(encode, prompt, pair) for pair in pairs]
     model = with_adapters(ppm_from_policy(policy), settings, TaskType.SEQ_CLS)
     with tempfile.TemporaryDirectory() as scratch:
-        config = RewardConfig(scratch, **trainer_settings(settings, seed) | {"train_sampling_strategy": "random"})
+        config = RewardConfig(scratch, **trainer_settings(settings, seed))
         trainer = PPMTrainer(
             model,
             config,

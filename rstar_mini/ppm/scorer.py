@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rstar_mini.policy.prefix_cache import Place, PrefixCache, cached_encoder
+from rstar_mini.policy.prefix_cache import Place, PrefixCache, by_length, cached_encoder, extension
 from rstar_mini.ppm.model import reward
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
@@ -16,10 +17,8 @@ from rstar_mini.types import Problem, Step
 class PPMScorer:
     """A sequence-classification model with one label as a `Scorer`."""
 
-    def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, batch_rows: int = 1024
-    ) -> None:
-        self.prompt, self.batch_rows = prompt, batch_rows
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> None:
+        self.prompt = prompt
         self.head = model.get_submodule("score")
         self.cache = PrefixCache(model.get_decoder(), cached_encoder(tokenizer.encode))
 
@@ -33,20 +32,19 @@ class PPMScorer:
         places = self.cache.open([self.prompt(p.question) for p, _, _ in siblings], [steps for _, steps, _ in siblings])
         prefixes = [self.prompt(p.question) + "".join(s.full_text for s in steps) for p, steps, _ in siblings]
         rows = [(i, step) for i, (_, _, steps) in enumerate(siblings) for step in steps]
-        scores: list[float] = []
-        for first in range(0, len(rows), self.batch_rows):
-            scores += self._score_rows(rows[first : first + self.batch_rows], places, prefixes)
+        tokens = [(*places[i].pending, *self.cache.encode(step.text)) for i, step in rows]
+        scores = [0.0] * len(rows)
+        for batch in by_length([len(row) for row in tokens]):
+            parents = sorted({rows[k][0] for k in batch})
+            owners = [bisect_left(parents, rows[k][0]) for k in batch]
+            extended, hidden = self.cache.extend(
+                [places[i].segment for i in parents], [tokens[k] for k in batch], owners
+            )
+            last = torch.tensor([len(tokens[k]) - 1 for k in batch], device=hidden.device)
+            rewards = reward(self.head(hidden[torch.arange(len(batch), device=hidden.device), last]))[:, 0].tolist()
+            for row, (k, value) in enumerate(zip(batch, rewards, strict=True)):
+                (i, step), scores[k] = rows[k], round(value, 6)
+                segment = extension(extended, row, len(tokens[k]) - 1, places[i].segment)
+                self.cache.places[prefixes[i] + step.text] = Place(segment, tokens[k][-1:])
         flat = iter(scores)
         return [[next(flat) for _ in steps] for _, _, steps in siblings]
-
-    def _score_rows(
-        self, chunk: Sequence[tuple[int, Step]], places: Sequence[Place], prefixes: Sequence[str]
-    ) -> list[float]:
-        tokens = [(*places[i].pending, *self.cache.encode(step.text)) for i, step in chunk]
-        rows, hidden, start = self.cache.extend([places[i].segment for i, _ in chunk], tokens)
-        last = torch.tensor([len(row) - 1 for row in tokens], device=hidden.device)
-        logits = self.head(hidden[torch.arange(len(chunk), device=hidden.device), last])
-        for row, (i, step) in enumerate(chunk):
-            segment = rows.segment(row, start, start + len(tokens[row]) - 1, places[i].segment)
-            self.cache.places[prefixes[i] + step.text] = Place(segment, (tokens[row][-1],))
-        return [round(float(value), 6) for value in reward(logits)[:, 0]]

@@ -13,9 +13,9 @@ from rstar_mini.problems.story import NAMES, DeadEndError, Story
 from rstar_mini.types import Problem
 
 LEVELS = (1, 2, 3, 4, 5)
-SIZES = {"train": 10500, "validation": 1050, "test": 5985}
+SIZES = {"train": 10500, "validation": 1050, "test": 8820}
 CORE = ("inventory", "money", "unit_prices", "sharing", "rates", "ages")  # drawn twice as often as the others
-SOLVED_EVERY = 10  # one train problem in ten carries its worked solution
+SOLVED_EVERY = 20  # one train problem in so many carries its worked solution
 UNSEEN_SHARE = 0.35
 WORDS = (15, 65)
 

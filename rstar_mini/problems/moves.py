@@ -20,18 +20,27 @@ MAX_VALUE = 300  # three digits at most, and few of them
 class Op:
     """The computing steps of a move and the numbers it may use.
 
-    `steps` holds (comment, variable names to try, expression) with the slots `v` (the quantity now), `p` (that of the
-    person before), `x` and `y` (the larger and the smaller of the two), `n`, `m`, `k`, `j` (drawn numbers) and `r`
-    (the result of the move's step before). `person` is "same", "new" to pass to a person not met yet, or "pair" to
-    need the person before as well. `setup` is a step (comment, code) that goes before the computing ones; the result
-    is then the last of the drawn numbers. `hard` ones are kept for stories of level 4 and 5.
+    `names` are variable names to try and `expression` what the first step computes, with the slots `v` (the quantity
+    now), `p` (that of the person before), `x` and `y` (the larger and the smaller of the two) and `n`, `m`, `k`, `j`
+    (drawn numbers); without names the move computes nothing. The first step's comment quotes what the move told. The
+    steps `then` (comment, names, expression) follow; `r` is the result of the step before. `person` is "same", "new"
+    to pass to a person not met yet, or "pair" to need the person before as well. `setup` is a step (comment, code) that
+    goes before the computing ones; the result is then the last of the drawn numbers. `hard` ones are kept for stories
+    of level 4 and 5.
     """
 
-    steps: tuple[tuple[str, str, str], ...]
+    names: str
+    expression: str
     numbers: Draws
     person: str = "same"
+    then: tuple[tuple[str, str, str], ...] = ()
     setup: tuple[str, str] | None = None
     hard: bool = False
+
+    @property
+    def steps(self) -> tuple[tuple[str, str, str], ...]:
+        """All computing steps as (comment, names, expression); the first still waits for its quotation."""
+        return (("", self.names, self.expression), *self.then) if self.names else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +72,6 @@ class Theme:
     high: int = MAX_VALUE
 
 
-def single(comment: str, names: str, expression: str, numbers: Draws, person: str = "same", hard: bool = False) -> Op:
-    """An operation of one step."""
-    return Op(((comment, names, expression),), numbers, person, hard=hard)
-
-
 def fixed(numbers: Sequence[Numbers]) -> Draws:
     """The same draws whatever the quantity, as for a start."""
     return lambda v: numbers
@@ -85,7 +89,7 @@ def grid(first: range, second: range) -> Draws:
 
 def plain(low: int, high: int, step: int = 1) -> Op:
     """A start that gives the quantity outright."""
-    return Op((), span(low, high, step))
+    return Op("", "", span(low, high, step))
 
 
 def down(v: int) -> Sequence[Numbers]:
@@ -119,26 +123,24 @@ def batch_below(v: int) -> Sequence[Numbers]:
 
 
 TOTALS, LEFTS, OTHERS = "total sum amount", "left rest remain", "other third fourth fifth"
-ADD = single("Add the new {u}", TOTALS, "{v} + {n}", span(2, 30))
-SUB = single("Take away the lost {u}", LEFTS, "{v} - {n}", down)
-TIMES = single("Multiply the {u}", "many grown", "{v} * {n}", factor)
-HALF = single("Take half of the {u}", "half quarter", "{v} // 2", even)
-SPLIT = single("Share the {u} equally", "each share", "{v} // {n}", divisor)
-MORE = single("Find the {u} of {B}", OTHERS, "{v} + {n}", span(2, 30), "new")
-FEWER = single("Find the {u} of {B}", OTHERS, "{v} - {n}", down, "new")
-TIMES_AS = single("Find the {u} of {B}", OTHERS, "{v} * {n}", factor, "new")
-PART_AS = single("Find the {u} of {B}", OTHERS, "{v} // {n}", divisor, "new", hard=True)
-HALF_AS = single("Find the {u} of {B}", OTHERS, "{v} // 2", even, "new")
-BOTH = single("Add both numbers together", "both", "{p} + {v}", fixed([()]), "pair", hard=True)
-GAP = single("Find the difference", "gap", "{x} - {y}", fixed([()]), "pair", hard=True)
-NEED = single("Find how many are missing", "need", "{n} - {v}", above)
+ADD = Op(TOTALS, "{v} + {n}", span(2, 30))
+SUB = Op(LEFTS, "{v} - {n}", down)
+TIMES = Op("many grown", "{v} * {n}", factor)
+HALF = Op("half quarter", "{v} // 2", even)
+SPLIT = Op("each share", "{v} // {n}", divisor)
+MORE = Op(OTHERS, "{v} + {n}", span(2, 30), "new")
+FEWER = Op(OTHERS, "{v} - {n}", down, "new")
+TIMES_AS = Op(OTHERS, "{v} * {n}", factor, "new")
+PART_AS = Op(OTHERS, "{v} // {n}", divisor, "new", hard=True)
+HALF_AS = Op(OTHERS, "{v} // 2", even, "new")
+BOTH = Op("both", "{p} + {v}", fixed([()]), "pair", hard=True)
+GAP = Op("gap", "{x} - {y}", fixed([()]), "pair", hard=True)
+NEED = Op("need", "{n} - {v}", above)
 ADD_BATCH = Op(
-    (("Count the new {u}", "new extra", "{n} * {m}"), ("Add the new {u}", TOTALS, "{v} + {r}")),
+    "new extra",
+    "{n} * {m}",
     grid(range(2, 10), range(2, 13)),
+    then=(("Add the new {u}", TOTALS, "{v} + {r}"),),
     hard=True,
 )
-SUB_BATCH = Op(
-    (("Count the {u} that go", "gone lost", "{n} * {m}"), ("Take away the lost {u}", LEFTS, "{v} - {r}")),
-    batch_below,
-    hard=True,
-)
+SUB_BATCH = Op("gone lost", "{n} * {m}", batch_below, then=(("Take away the lost {u}", LEFTS, "{v} - {r}"),), hard=True)

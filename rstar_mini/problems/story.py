@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
 
-from rstar_mini.code_cot import ANSWER, CODE, END_ANSWER, END_CODE, END_STEP, output_block
+from rstar_mini.code_cot import write_solution
 
 Value = int | Fraction
 NAMES = (
@@ -47,10 +47,10 @@ def noun(singular: str) -> tuple[str, str]:
 class Story:
     """What has been said and computed so far.
 
-    `steps` are the computing steps as (comment, code); `setup` comes before them and computes nothing, such as an
-    import. `slots` fills the braces of the phrasings: `A` is the person the story is about now, `C` a helper, `D` a
-    bystander, `E` one who comes in at the end, `s`/`o` one object and many, `s2`/`o2` and `s3`/`o3` other
-    kinds of objects.
+    `steps` are the computing steps as (comment, code), and `quoted` counts the sentences that their comments have
+    quoted; `setup` comes before them and computes nothing, such as an import. `slots` fills the braces of the
+    phrasings: `A` is the person the story is about now, `C` a helper, `D` a bystander, `E` one who comes in at the end,
+    `s`/`o` one object and many, `s2`/`o2` and `s3`/`o3` other kinds of objects.
     """
 
     def __init__(self, rng: Random, heldout: bool) -> None:
@@ -58,6 +58,7 @@ class Story:
         self.heldout = heldout
         self.unseen = False
         self.sentences: list[str] = []
+        self.quoted = 0
         self.setup: list[tuple[str, str]] = []
         self.steps: list[tuple[str, str]] = []
         self.values: dict[str, Value] = {}
@@ -86,6 +87,11 @@ class Story:
         self.steps.append((comment.format_map(self.slots), f"{name} = {expression}"))
         return name
 
+    def quote(self, step: int) -> None:
+        """Let the comment of a step be all that was said since the last quotation."""
+        self.steps[step] = (" ".join(self.sentences[self.quoted :]), self.steps[step][1])
+        self.quoted = len(self.sentences)
+
     def value(self, expression: str) -> Value:
         """What an arithmetic expression over the variables so far is worth."""
         result: Value = eval(expression, {"Fraction": Fraction}, self.values)  # our own text, never a model's
@@ -98,11 +104,7 @@ class Story:
 
     def solution(self) -> str:
         """The worked solution in the format of `code_cot`."""
-        last, answer = list(self.values)[-1], str(self.answer)
-        code = [f"# {comment}\n{line}\n{END_STEP}" for comment, line in self.setup + self.steps]
-        code.append(f"# Now print the final answer\nprint({last})\n{END_CODE}")
-        boxed = f"{ANSWER}The answer is \\boxed{{{answer}}}{END_ANSWER}"
-        return f"{CODE}\n" + "\n".join(code) + output_block(answer) + boxed
+        return write_solution(self.setup + self.steps, list(self.values)[-1], str(self.answer))
 
     @property
     def answer(self) -> Value:

@@ -18,6 +18,8 @@ ASIDE = clause("""
     The house of {D} has {n} windows.
     The birthday of {D} is in {n} days.
     There are {n} children in the class of {D}.
+    {D} reads a book in {n} hours.
+    {D} has {n} friends.
     ~ In {n} days it is the birthday of {D}.
     ~ In the house of {D} there are {n} windows.
 """)
@@ -33,12 +35,13 @@ def tell(story: Story, theme: Theme, level: int) -> None:
 
 
 def wander(story: Story, level: int, aside: Clause | None) -> None:
-    """Slip a sentence with a number that does not matter into some of the longer stories."""
+    """Slip a sentence with a number that does not matter into some of the longer stories, before their question."""
     if level < 2 or story.rng.random() >= DISTRACTED:
         return
     own = aside if aside and story.rng.random() < 0.5 else ASIDE
+    places = len(story.sentences)  # one before each sentence; the last, which asks, stays last
     story.say(own, n=story.rng.randint(2, 40))
-    story.sentences.insert(story.rng.randrange(len(story.sentences)), story.sentences.pop())
+    story.sentences.insert(story.rng.randrange(places), story.sentences.pop())
 
 
 class _Teller:
@@ -58,11 +61,13 @@ class _Teller:
         self._play(self._draw([move for move in self.theme.starts if self._fits(move)]))
         while self.room:
             self._play(self._choose())
-        asks = self.used[-1].asks or self.theme.asks
-        if asks is None or (self.theme.key and not any(move.op in self.theme.key for move in self.used)):
+        if self.theme.key and not any(move.op in self.theme.key for move in self.used):
             raise DeadEndError
+        if not self.used[-1].asks:
+            if self.theme.asks is None:
+                raise DeadEndError
+            self.story.say(self.theme.asks)
         wander(self.story, self.level, self.theme.aside)
-        self.story.say(asks)
 
     def _fits(self, move: Move) -> bool:
         if move.op.hard and self.level < HARD_FROM:
@@ -100,9 +105,14 @@ class _Teller:
             if not story.people:
                 raise DeadEndError
             story.slots["B"] = story.people.pop()
+        first = len(story.steps)
         if move.says:
             story.say(move.says)
         self._compute(op, numbers)
+        if move.asks:
+            story.say(move.asks)
+        if op.names:
+            story.quote(first)
         self.used.append(move)
         if move.unit:
             story.slots["o"] = story.slots["u"] = move.unit

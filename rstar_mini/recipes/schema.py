@@ -116,9 +116,11 @@ class Evaluation(Section):
     limit: PositiveInt | None = Field(200, description="held-out problems evaluated after each round")
     candidates: PositiveInt = Field(8, description="steps sampled at each node (the paper uses 32)")
     rollouts: PositiveInt = Field(8, description="rollouts of one test-time tree")
-    trajectories: PositiveInt = Field(1, description="test-time trees; each gives its best trajectory (section 4.1)")
+    trajectories: PositiveInt = Field(1, description="test-time trees; each gives one trajectory (section 4.1)")
     c: float = Field(2.0, ge=0, description="UCT's exploration constant at test time")
-    selection: Literal["ppm", "vote", "ppm-weighted vote"] = Field("ppm", description="how the final answer is chosen")
+    selection: Literal["ppm", "vote", "ppm-weighted vote"] = Field(
+        "ppm", description="how the final answer is chosen, in a tree and among trees"
+    )
 
 
 class Allowance(Section):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rstar_mini.answers import Verdict, compare
+from rstar_mini.answers import Verdict, compare, contradicts
 from rstar_mini.code_cot import END_ANSWER, END_CODE, STOPS, boxed_answer, computes, output_block, program
 from rstar_mini.policy.base import Policy, Request, noise_key
 from rstar_mini.ppm.base import Scorer
@@ -107,12 +107,15 @@ def finish_step(step: Step, prefix: Sequence[Step]) -> Step | None:
     """The candidate as a step of the tree, or None when it must be dropped (section 3.1: only steps that run are kept).
 
     Before `<end_of_code>` a step must be code that runs; the step that ends the code must have printed something; after
-    it only a boxed answer may follow.
+    it only a boxed answer may follow, and not another number than the one printed: else code that went wrong would be
+    verified by a lucky slip of the pen.
     """
     code_done = bool(prefix) and prefix[-1].text.endswith(END_CODE)
     if code_done:
-        answer = boxed_answer(step.text)
-        return replace(step, answer=answer, execution=None) if answer else None
+        answer, last = boxed_answer(step.text), prefix[-1].execution
+        if not answer or (last and contradicts(answer, last.stdout)):
+            return None
+        return replace(step, answer=answer, execution=None)
     if (
         not step.text.endswith(STOPS)
         or step.text.endswith(END_ANSWER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from enum import StrEnum
@@ -21,8 +22,9 @@ class Selection(StrEnum):
 def choose(terminals: Sequence[Node], how: Selection) -> Node | None:
     """The chosen terminal node, or None without any; the first of equals wins.
 
-    PPM takes the highest PPM score; VOTE the answer most often reached; WEIGHTED the answer with the largest sum of PPM
-    scores, moved to [0, 1] so that a bad trajectory counts little instead of against its answer.
+    PPM takes the highest PPM score r; VOTE the answer with the most votes of the policy's samples. WEIGHTED multiplies
+    each vote by exp(r): the PPM was trained to prefer a to b with odds exp(r_a) : exp(r_b) (Eq. 4), so this is what
+    the policy believes before it is judged, times the odds that the judge gives.
     """
     if not terminals:
         return None
@@ -30,7 +32,7 @@ def choose(terminals: Sequence[Node], how: Selection) -> Node | None:
         return max(terminals, key=lambda node: node.prior or 0.0)
     votes: defaultdict[str, float] = defaultdict(float)
     for node in terminals:
-        weight = 1.0 if how is Selection.VOTE else (1.0 + (node.prior or 0.0)) / 2.0
-        votes[answer_key(node.step.answer or "")] += weight * node.multiplicity
+        odds = math.exp(node.prior or 0.0) if how is Selection.WEIGHTED else 1.0
+        votes[answer_key(node.step.answer or "")] += odds * node.votes
     best = max(votes, key=lambda key: votes[key])
     return next(node for node in terminals if answer_key(node.step.answer or "") == best)

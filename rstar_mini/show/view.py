@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from rstar_mini.code_cot import END_CODE, program
+from rstar_mini.search.selection import Selection, choose
 from rstar_mini.types import Node, Tree
 
 
 def best_terminal(tree: Tree) -> Node | None:
-    """Where the best trajectory ends: the right one of highest mean Q; if none is known to be right, the PPM's choice.
+    """Where the best trajectory ends: the right one of highest mean Q; if none is known to be right, by vote.
 
-    Without a PPM either, the one of highest mean Q. None when no answer was reached; the first of equals wins.
+    The vote is weighted by the PPM where there is one. None when no answer was reached; the first of equals wins.
     """
     terminals = tree.terminals()
     if right := [node for node in terminals if node.correct]:
         return max(right, key=lambda node: tree.trajectory(node).mean_q)
-    score = {id(n): tree.trajectory(n).mean_q if n.prior is None else n.prior for n in terminals}
-    return max(terminals, key=lambda node: score[id(node)], default=None)
+    return choose(terminals, Selection.WEIGHTED)
 
 
 def best_path(tree: Tree) -> list[Node]:

@@ -20,7 +20,6 @@ from rstar_mini.problems.moves import (
     divisor,
     fixed,
     grid,
-    single,
 )
 from rstar_mini.problems.story import clause
 
@@ -149,14 +148,14 @@ ASIDE_POINTS = clause("""
     ~ {n} points is the average of {D}.
 """)
 
-SUM_OF_THREE = ("Add the three numbers", "sum", "{n} + {m} + {k}")
+SUM = ("sum", "{n} + {m} + {k}")
 _TRIPLES = [(n, m, k) for n in range(4, 31) for m in range(3, 31) for k in range(2, 31) if (n + m + k) % 3 == 0]
-MEAN = single("Divide by the games", "mean", "{v} // {n}", divisor)
+MEAN = Op("mean", "{v} // {n}", divisor)
 AVERAGES = Theme(
     (
-        Move(single("Multiply points and games", "points", "{n} * {m}", grid(range(3, 21), range(2, 9))), GAMES),
-        Move(single("Add the two games", "points", "{n} + {m}", grid(range(5, 31), range(4, 31))), TWO_GAMES),
-        Move(Op((SUM_OF_THREE, ("Divide by three", "points", "{r} // 3")), fixed(_TRIPLES)), THREE_GAMES),
+        Move(Op("points", "{n} * {m}", grid(range(3, 21), range(2, 9))), GAMES),
+        Move(Op("points", "{n} + {m}", grid(range(5, 31), range(4, 31))), TWO_GAMES),
+        Move(Op(*SUM, fixed(_TRIPLES), then=(("Divide by three", "points", "{r} // 3"),)), THREE_GAMES),
     ),
     (
         Move(ADD, PLAYS_ON),

@@ -16,7 +16,6 @@ from rstar_mini.problems.moves import (
     Theme,
     factor,
     grid,
-    single,
     span,
 )
 from rstar_mini.problems.story import clause
@@ -115,14 +114,14 @@ ASK_WAYS_GAP = clause("""
 """)
 
 
-ONE_LESS = ("Find what is left", "others", "{n} - 1")
+ONE_LESS = ("others", "{n} - 1")
 IN_ORDER = ("Multiply the choices", "ways", "{n} * {r}")
-CHOOSE_ALSO = single("Multiply the choices", "more choices", "{v} * {n}", factor)
+CHOOSE_ALSO = Op("more choices", "{v} * {n}", factor)
 WAYS = Theme(
     (
-        Move(single("Multiply the choices", "ways", "{n} * {m}", grid(range(2, 13), range(2, 11))), OUTFITS),
-        Move(Op((ONE_LESS, IN_ORDER), span(4, 14)), ORDERED),
-        Move(Op((ONE_LESS, IN_ORDER, ("Count each pair once", "pairs", "{r} // 2")), span(4, 14)), PAIRS),
+        Move(Op("ways", "{n} * {m}", grid(range(2, 13), range(2, 11))), OUTFITS),
+        Move(Op(*ONE_LESS, span(4, 14), then=(IN_ORDER,)), ORDERED),
+        Move(Op(*ONE_LESS, span(4, 14), then=(IN_ORDER, ("Count each pair once", "pairs", "{r} // 2"))), PAIRS),
     ),
     (
         Move(CHOOSE_ALSO, ALSO_CHOOSE),

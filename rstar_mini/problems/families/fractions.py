@@ -15,7 +15,7 @@ from rstar_mini.problems.families.inventory import (
     HAS,
     STARTS,
 )
-from rstar_mini.problems.moves import BOTH, GAP, LEFTS, MAX_VALUE, OTHERS, Move, Numbers, Op, Theme, plain, single
+from rstar_mini.problems.moves import BOTH, GAP, LEFTS, MAX_VALUE, OTHERS, Move, Numbers, Op, Theme, plain
 from rstar_mini.problems.story import clause
 
 GIVES_PART = clause("""
@@ -72,17 +72,15 @@ def _one_part(v: int) -> list[Numbers]:
 
 ONE, SOME = "{v} // {n}", "{v} // {n} * {m}"
 _TAKE = ("Take away that part", LEFTS, "{v} - {r}")
-PART_OFF = Op((("Find the part that goes", "gone lost", ONE), _TAKE), _one_part)
-PARTS_OFF = Op((("Find the part that goes", "gone lost", SOME), _TAKE), _parts)
-PART_KEPT = single("Find the part that stays", "part piece", ONE, _one_part)
-PARTS_KEPT = single("Find the part that stays", "part piece", SOME, _parts)
-PART_OTHER = single("Find the {u} of {B}", OTHERS, ONE, _one_part, "new")
-PARTS_OTHER = single("Find the {u} of {B}", OTHERS, SOME, _parts, "new")
-WHOLE = single(
-    "Find the {u} of {B}", OTHERS, "{v} * {n}", lambda v: [(n, 1) for n in (3, 4, 5) if v * n <= MAX_VALUE], "new"
-)
-RED = single("Find the red part", "red", SOME, _parts)
-NOT_RED = Op((("Find the red part", "red", SOME), ("Take away the red part", LEFTS, "{v} - {r}")), _parts)
+PART_OFF = Op("gone lost", ONE, _one_part, then=(_TAKE,))
+PARTS_OFF = Op("gone lost", SOME, _parts, then=(_TAKE,))
+PART_KEPT = Op("part piece", ONE, _one_part)
+PARTS_KEPT = Op("part piece", SOME, _parts)
+PART_OTHER = Op(OTHERS, ONE, _one_part, "new")
+PARTS_OTHER = Op(OTHERS, SOME, _parts, "new")
+WHOLE = Op(OTHERS, "{v} * {n}", lambda v: [(n, 1) for n in (3, 4, 5) if v * n <= MAX_VALUE], "new")
+RED = Op("red", SOME, _parts)
+NOT_RED = Op("red", SOME, _parts, then=(("Take away the red part", LEFTS, "{v} - {r}"),))
 FRACTIONS = Theme(
     (Move(plain(12, 120, 3), HAS), Move(plain(12, 120, 4), HAS), *STARTS[1:]),
     (

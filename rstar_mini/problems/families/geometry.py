@@ -18,7 +18,6 @@ from rstar_mini.problems.moves import (
     divisor,
     factor,
     fixed,
-    single,
     span,
 )
 from rstar_mini.problems.story import clause
@@ -205,16 +204,16 @@ ASIDE_LAND = clause("""
 _SIDES = [(n, m) for n in range(4, 21) for m in range(2, 13) if n > m and n * m <= 200]
 _LESS = [(n, m) for n in range(5, 21) for m in range(2, 12) if n - m > 1 and n * (n - m) <= 200]
 _MORE = [(n, m) for n in range(3, 14) for m in range(2, 9) if n * (n + m) <= 200]
-AREA_COST = single("Multiply area and price", "cost", "{v} * {n}", factor)
-PART = single("Share the area equally", "each", "{v} // {n}", divisor)
-WIDTH = ("Find the width", "width", "{n} - {m}")
-LENGTH = ("Find the length", "length", "{n} + {m}")
+AREA_COST = Op("cost", "{v} * {n}", factor)
+PART = Op("each", "{v} // {n}", divisor)
+WIDTH, LENGTH = ("width", "{n} - {m}"), ("length", "{n} + {m}")
+TIMES_LENGTH = ("Multiply length and width", "area", "{n} * {r}")
 AREA = Theme(
     (
-        Move(single("Multiply length and width", "area", "{n} * {m}", fixed(_SIDES)), RECTANGLE),
-        Move(single("Find the area", "area", "{n} * {n}", span(3, 13)), SQUARE),
-        Move(Op((WIDTH, ("Multiply length and width", "area", "{n} * {r}")), fixed(_LESS)), WIDTH_LESS),
-        Move(Op((LENGTH, ("Multiply length and width", "area", "{n} * {r}")), fixed(_MORE)), LENGTH_MORE),
+        Move(Op("area", "{n} * {m}", fixed(_SIDES)), RECTANGLE),
+        Move(Op("area", "{n} * {n}", span(3, 13)), SQUARE),
+        Move(Op(*WIDTH, fixed(_LESS), then=(TIMES_LENGTH,)), WIDTH_LESS),
+        Move(Op(*LENGTH, fixed(_MORE), then=(TIMES_LENGTH,)), LENGTH_MORE),
     ),
     (
         Move(ADD, LAND_ADD),
@@ -233,14 +232,15 @@ AREA = Theme(
     unit="land",
     aside=ASIDE_LAND,
 )
-FENCE_COST = single("Multiply length and price", "cost", "{v} * {n}", factor)
+FENCE_COST = Op("cost", "{v} * {n}", factor)
+BOTH_SIDES = ("Add length and width", "sides", "{n} + {r}")
 AROUND = ("Double it for the fence", "fence", "2 * {r}")
 FENCE = Theme(
     (
-        Move(single("Add the four sides", "fence", "4 * {n}", span(3, 30)), SQUARE),
-        Move(Op((("Add length and width", "sides", "{n} + {m}"), AROUND), fixed(_SIDES)), RECTANGLE),
-        Move(Op((WIDTH, ("Add length and width", "sides", "{n} + {r}"), AROUND), fixed(_LESS)), WIDTH_LESS),
-        Move(Op((LENGTH, ("Add length and width", "sides", "{n} + {r}"), AROUND), fixed(_MORE)), LENGTH_MORE),
+        Move(Op("fence", "4 * {n}", span(3, 30)), SQUARE),
+        Move(Op("sides", "{n} + {m}", fixed(_SIDES), then=(AROUND,)), RECTANGLE),
+        Move(Op(*WIDTH, fixed(_LESS), then=(BOTH_SIDES, AROUND)), WIDTH_LESS),
+        Move(Op(*LENGTH, fixed(_MORE), then=(BOTH_SIDES, AROUND)), LENGTH_MORE),
     ),
     (
         Move(ADD, FENCE_ADD),

@@ -19,10 +19,10 @@ from rstar_mini.problems.moves import (
     TIMES,
     TIMES_AS,
     Move,
+    Op,
     Theme,
     grid,
     plain,
-    single,
 )
 from rstar_mini.problems.story import clause
 
@@ -30,24 +30,32 @@ HAS = clause("""
     {A} has {n} {o}.
     There are {n} {o} in the bag of {A}.
     {A} starts with {n} {o}.
+    {A} keeps {n} {o} in a box.
+    In the room of {A} there are {n} {o}.
     ~ At first {A} has {n} {o}.
 """)
 HAS_BOXES = clause("""
     {A} has {n} boxes with {m} {o} in each box.
     {A} has {n} boxes. Each box holds {m} {o}.
     There are {m} {o} in each of the {n} boxes of {A}.
+    In each of {n} boxes {A} has {m} {o}.
+    {A} fills {n} boxes with {m} {o} each.
     ~ {A} starts with {n} boxes of {m} {o} each.
 """)
 HAS_COLOURS = clause("""
     {A} has {n} red {o} and {m} blue {o}.
     There are {n} red and {m} blue {o} in the bag of {A}.
     {A} has {n} red {o}. {A} also has {m} blue {o}.
+    {A} has {n} red {o} in one box and {m} blue {o} in another.
+    In the box of {A} there are {n} red {o} and also {m} blue ones.
     ~ {A} starts with {n} red {o} and also {m} blue {o}.
 """)
 GETS = clause("""
     {A} buys {n} more {o}.
     Then {A} finds {n} {o}.
     {A} gets {n} {o} from {C}.
+    {C} brings {n} {o} to {A}.
+    {A} adds {n} {o} from the shop.
     ~ {C} gives {A} {n} {o}.
 """)
 GIVES = clause("""
@@ -55,6 +63,8 @@ GIVES = clause("""
     Then {A} loses {n} {o}.
     {C} gets {n} {o} from {A}.
     {A} gives {C} {n} of the {o}.
+    {C} takes {n} {o} from {A}.
+    {n} of the {o} of {A} are lost.
     ~ {A} sells {n} of the {o}.
 """)
 GETS_BOXES = clause("""
@@ -73,36 +83,48 @@ GROWS = clause("""
     Then {A} gets so many {o} that there are {times} as many.
     The number of {o} that {A} has grows to {times} as many.
     After a week {A} has {times} as many {o}.
+    {C} gives so many {o} to {A} that {A} has {times} as many.
+    By the next day {A} has {times} the number of {o}.
     ~ Soon {A} has {times} as many {o} as before.
 """)
 GIVES_HALF = clause("""
     {A} gives half of the {o} to {C}.
     {C} gets half of the {o} from {A}.
     {A} sells one half of the {o}.
+    {A} loses one half of all the {o}.
+    Half of the {o} of {A} go to {C}.
     ~ Then {A} loses half of the {o}.
 """)
 SHARES = clause("""
     {A} puts the {o} equally into {n} bags and keeps only one bag.
     {n} people share the {o} of {A} equally, and {A} is one of them.
     The {o} of {A} go equally to {n} people, and one of them is {A}.
+    {A} and the others, {n} people in all, share the {o} of {A} equally.
+    {A} makes {n} equal parts of the {o} and keeps one of them.
     ~ {A} shares the {o} equally in {n} parts and keeps one part.
 """)
 HAS_MORE = clause("""
     {B} has {n} more {o} than {A}.
     {B} has {n} {o} more than {A} has.
     {B} has as many {o} as {A} and {n} more.
+    There are {n} more {o} in the bag of {B} than in the bag of {A}.
+    {B} is {n} {o} ahead of {A}.
     ~ Now {B} has {n} more {o} than {A} has.
 """)
 HAS_FEWER = clause("""
     {B} has {n} fewer {o} than {A}.
     {B} has {n} {o} fewer than {A} has.
     Now {B} has {n} fewer {o} than {A} has.
+    There are {n} fewer {o} in the bag of {B} than in the bag of {A}.
+    {B} is {n} {o} behind {A}.
     ~ Now {B} has {n} {o} fewer than {A}.
 """)
 HAS_TIMES = clause("""
     {B} has {times} as many {o} as {A}.
     Now {B} has {times} the number of {o} that {A} has.
     For each of the {o} of {A}, {B} has {n}.
+    In the bag of {B} there are {times} as many {o} as in the bag of {A}.
+    {B} has {times} the {o} of {A}.
     ~ {B} has {times} as many {o} as {A} has now.
 """)
 HAS_PART = clause("""
@@ -115,6 +137,8 @@ HAS_HALF = clause("""
     {B} has half as many {o} as {A}.
     Now {B} has half the number of {o} that {A} has.
     {B} has one half of the number of {o} of {A}.
+    In the bag of {B} there are half as many {o} as in the bag of {A}.
+    {B} has half the {o} of {A}.
     ~ {B} has only half as many {o} as {A} has now.
 """)
 GETS_ALL = clause("""
@@ -127,6 +151,8 @@ ASK_NOW = clause("""
     How many {o} does {A} have now?
     Find the number of {o} that {A} has now.
     What is the number of {o} {A} has in the end?
+    How many {o} are there in the bag of {A} now?
+    Tell how many {o} {A} has.
     ~ How many {o} does {A} have in the end?
 """)
 ASK_BOTH = clause("""
@@ -145,12 +171,16 @@ ASK_NEED = clause("""
     {A} needs {n} {o}. How many more {o} does {A} need?
     How many {o} is {A} short of {n} {o}?
     {A} wants {n} {o} in all. How many are missing?
+    {A} wants to have {n} {o}. Find how many more {A} needs.
+    How many {o} must {A} still find to reach {n}?
     ~ How many more {o} must {A} get to have {n} {o}?
 """)
 ASIDE_HAS = clause("""
     {D} has {n} {o}.
     There are {n} {o} in the bag of {D}.
     {D} has {n} {o2} in a box.
+    {D} finds {n} {o}.
+    In the bag of {D} there are {n} {o}.
     ~ {D} buys {n} {o}.
 """)
 
@@ -166,9 +196,9 @@ BATCHES = (Move(ADD_BATCH, GETS_BOXES), Move(SUB_BATCH, GIVES_EACH))
 ENDS = (Move(BOTH, asks=ASK_BOTH), Move(GAP, asks=ASK_GAP), Move(NEED, asks=ASK_NEED))
 STARTS = (
     Move(plain(5, 60), HAS),
-    Move(single("Count the {o} in all boxes", "all", "{n} * {m}", grid(range(2, 11), range(3, 13))), HAS_BOXES),
+    Move(Op("all", "{n} * {m}", grid(range(2, 11), range(3, 13))), HAS_BOXES),
     Move(
-        single("Count the red and blue {o}", "all", "{n} + {m}", grid(range(3, 31), range(3, 31))),
+        Op("all", "{n} + {m}", grid(range(3, 31), range(3, 31))),
         HAS_COLOURS,
     ),
 )

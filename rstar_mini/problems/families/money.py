@@ -18,10 +18,10 @@ from rstar_mini.problems.moves import (
     TIMES,
     TIMES_AS,
     Move,
+    Op,
     Theme,
     grid,
     plain,
-    single,
 )
 from rstar_mini.problems.story import clause
 
@@ -29,18 +29,24 @@ HAS = clause("""
     {A} has ${n}.
     At first {A} has ${n} in the bag.
     {A} starts with ${n}.
+    There are ${n} in the bag of {A}.
+    So far {A} has ${n}.
     ~ {A} has ${n} to spend.
 """)
 WORKS = clause("""
     {A} works {n} hours and earns ${m} an hour.
     {A} earns ${m} for each hour of work and works {n} hours.
     {A} saves ${m} a week for {n} weeks.
+    {A} works for {n} hours at ${m} an hour.
+    Each week {A} saves ${m}. {A} does this for {n} weeks.
     ~ For {n} hours of work {A} gets ${m} an hour.
 """)
 EARNS = clause("""
     {A} earns ${n} more.
     Then {A} finds ${n}.
     {A} gets ${n} from {C}.
+    {A} sells a book for ${n}.
+    {C} pays ${n} to {A}.
     ~ {C} gives {A} ${n}.
 """)
 SPENDS = clause("""
@@ -48,6 +54,8 @@ SPENDS = clause("""
     {A} gives ${n} to {C}.
     Then {A} buys {o2} for ${n}.
     {C} gets ${n} from {A}.
+    {A} pays ${n} for {o2}.
+    {C} takes ${n} from {A}.
     ~ {A} loses ${n}.
 """)
 BUYS = clause("""
@@ -66,30 +74,40 @@ SPENDS_HALF = clause("""
     {A} spends half of the money.
     Then {A} loses one half of the money.
     {C} gets half of the money of {A}.
+    Half of the money of {A} goes to {C}.
+    {A} pays half of the money for {o2}.
     ~ {A} gives half of the money to {C}.
 """)
 GROWS = clause("""
     Soon {A} has {times} as much money.
     The money of {A} grows to {times} as much.
     Then {A} earns so much that there is {times} as much money.
+    By the next day {A} has {times} the money.
+    {C} gives so much to {A} that {A} has {times} as much.
     ~ After a week {A} has {times} as much money as before.
 """)
 HAS_MORE = clause("""
     {B} has ${n} more than {A}.
     {B} has more money than {A} by ${n}.
     Now {B} has ${n} more than {A} has.
+    There are ${n} more in the bag of {B} than in the bag of {A}.
+    {B} is ${n} ahead of {A}.
     ~ {B} has more than {A} by ${n}.
 """)
 HAS_LESS = clause("""
     {B} has ${n} less than {A}.
     {B} has less money than {A} by ${n}.
     Now {B} has ${n} less than {A} has.
+    There are ${n} less in the bag of {B} than in the bag of {A}.
+    {B} is ${n} behind {A}.
     ~ {B} has less than {A} by ${n}.
 """)
 HAS_TIMES = clause("""
     {B} has {times} as much money as {A}.
     Now {B} has {times} the money that {A} has.
     For each dollar of {A}, {B} has ${n}.
+    In the bag of {B} there is {times} as much money as in the bag of {A}.
+    {B} has {times} the money of {A}.
     ~ {B} has {times} as much as {A} has now.
 """)
 HAS_PART = clause("""
@@ -102,6 +120,8 @@ HAS_HALF = clause("""
     {B} has half as much money as {A}.
     {B} has only half as much as {A} has now.
     {B} has one half of the money of {A}.
+    In the bag of {B} there is half as much money as in the bag of {A}.
+    {B} has half the money of {A}.
     ~ Now {B} has half the money that {A} has.
 """)
 GETS_ALL = clause("""
@@ -114,6 +134,8 @@ ASK_NOW = clause("""
     How much money does {A} have now?
     Find the money that {A} has now.
     What is the amount of money {A} has in the end?
+    How many dollars are there in the bag of {A} now?
+    Tell how much money {A} has.
     ~ How many dollars does {A} have in the end?
 """)
 ASK_BOTH = clause("""
@@ -132,12 +154,16 @@ ASK_NEED = clause("""
     {A} needs ${n}. How much more money does {A} need?
     How much more must {A} earn to have ${n}?
     {A} wants to buy {o} for ${n}. How many dollars are missing?
+    {A} wants to have ${n}. Find how much more {A} needs.
+    How many dollars must {A} still earn to reach ${n}?
     ~ A {s} costs ${n}. How many dollars is {A} short?
 """)
 ASIDE_MONEY = clause("""
     {D} has ${n}.
     {D} earns ${n} an hour.
     {D} saves ${n} a week.
+    {D} finds ${n}.
+    There are ${n} in the bag of {D}.
     ~ {D} spends ${n} on {o2}.
 """)
 
@@ -148,7 +174,7 @@ _COMPARISONS = (
     Move(PART_AS, HAS_PART),
     Move(HALF_AS, HAS_HALF),
 )
-EARN = single("Find the money from work", "pay", "{n} * {m}", grid(range(2, 11), range(2, 13)))
+EARN = Op("pay", "{n} * {m}", grid(range(2, 11), range(2, 13)))
 MONEY = Theme(
     (Move(plain(10, 90), HAS), Move(EARN, WORKS)),
     (

@@ -43,7 +43,6 @@ from rstar_mini.problems.moves import (
     Theme,
     fixed,
     plain,
-    single,
 )
 from rstar_mini.problems.story import clause
 
@@ -133,17 +132,17 @@ def _shares(v: int) -> list[Numbers]:
 
 
 OFF = "{v} * {n} // 100"
-PERCENT_OFF = Op((("Find the percent that goes", "gone lost", OFF), ("Take it away", LEFTS, "{v} - {r}")), _percents)
-PERCENT_ON = Op((("Find the percent that comes", "new extra", OFF), ("Add it", TOTALS, "{v} + {r}")), _raises)
-PERCENT_KEPT = single("Find the percent that stays", "part piece", OFF, _percents)
-PERCENT_AS = single("Find the {u} of {B}", OTHERS, OFF, _percents, "new")
-PERCENT_RED = single("Find the red part", "red", OFF, _percents)
-WHAT_PERCENT = single("Divide by the whole", "percent", "{n} * 100 // {v}", _shares)
+PERCENT_OFF = Op("gone lost", OFF, _percents, then=(("Take it away", LEFTS, "{v} - {r}"),))
+PERCENT_ON = Op("new extra", OFF, _raises, then=(("Add it", TOTALS, "{v} + {r}"),))
+PERCENT_KEPT = Op("part piece", OFF, _percents)
+PERCENT_AS = Op(OTHERS, OFF, _percents, "new")
+PERCENT_RED = Op("red", OFF, _percents)
+WHAT_PERCENT = Op("percent", "{n} * 100 // {v}", _shares)
 _PERCENT_OPS = (PERCENT_OFF, PERCENT_ON, PERCENT_KEPT, PERCENT_AS, PERCENT_RED, WHAT_PERCENT)
 PERCENT_OBJECTS = Theme(
     (
         Move(plain(20, 200, 10), HAS),
-        Move(single("Count the {u} in all boxes", "all", "{n} * {m}", fixed(_TENS)), HAS_BOXES),
+        Move(Op("all", "{n} * {m}", fixed(_TENS)), HAS_BOXES),
     ),
     (
         *CHANGES,
@@ -162,7 +161,7 @@ PERCENT_OBJECTS = Theme(
     key=_PERCENT_OPS,
 )
 PERCENT_PRICES = Theme(
-    (Move(single("Find the cost of the {o}", "cost", "{n} * {m}", fixed(_TENS)), PRICE),),
+    (Move(Op("cost", "{n} * {m}", fixed(_TENS)), PRICE),),
     (
         Move(PERCENT_OFF, SALE),
         Move(PERCENT_ON, RAISE),

@@ -73,12 +73,12 @@ def chances(story: Story, level: int) -> None:
         _change(story, amounts)
     if not given:
         amounts["total"] = story.step("Count all the {o}", "total", "{red} + {blue}".format_map(amounts))
-    wander(story, level, None)
     chance = story.step("Find the chance of red", "chance", "Fraction({red}, {total})".format_map(amounts))
     asks, comment, expression = story.rng.choice(ASKS)
     if late:
         story.step(comment, "result", expression.format(chance=chance))
     story.say(asks if late else ASK_RED)
+    wander(story, level, None)
 
 
 def _change(story: Story, amounts: dict[str, str]) -> None:

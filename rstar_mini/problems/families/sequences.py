@@ -77,5 +77,5 @@ def sequence(story: Story, level: int) -> None:
         names.append(story.step(f"Find the {nth} number", nth, expression.format(v=names[-1], m=m)))
     if total:
         story.step("Add all the numbers", "total", " + ".join(names))
-    wander(story, level, None)
     story.say(ASK_SUM_OF_ROW if total else ASK_NTH, nth=ORDINALS[level - 1], k=len(names))
+    wander(story, level, None)

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from rstar_mini.problems.families.inventory import ASIDE_HAS, BATCHES, CHANGES, COMPARISONS, GETS_ALL, HAS, STARTS
-from rstar_mini.problems.moves import BOTH, SPLIT, Move, Numbers, Op, Theme, plain, single
+from rstar_mini.problems.moves import BOTH, SPLIT, Move, Numbers, Op, Theme, plain
 from rstar_mini.problems.story import clause
 
 ASK_FULL = clause("""
     {A} packs {n} {o} in each box. How many boxes are full?
     {A} puts the {o} into boxes of {n}. Find the number of full boxes.
     How many full boxes of {n} {o} can {A} pack?
+    With {n} {o} in each box, how many boxes does {A} fill?
+    {A} fills boxes of {n} {o}. How many boxes are full?
     ~ Each box holds {n} {o}. How many full boxes can {A} pack?
 """)
 ASK_OVER = clause("""
     {A} packs {n} {o} in each box. How many {o} are left over?
     Each box holds {n} {o}. How many {o} of {A} are not in a full box?
     {A} puts the {o} into boxes of {n}. Find the number of {o} left over.
+    With {n} {o} in each box, how many {o} of {A} are left over?
+    {A} fills boxes of {n} {o}. How many {o} go into no box?
     ~ {n} friends share the {o} of {A} equally. How many {o} are left over?
 """)
 ASK_EACH = clause("""
     {A} gives the {o} equally to {n} friends. How many {o} does each friend get?
     {n} friends share the {o} of {A} equally. How many {o} are there for each?
     The {o} of {A} go equally to {n} people. How many {o} does each get?
+    {n} friends get equal parts of the {o} of {A}. Find the number of {o} for each.
+    How many {o} does each of {n} friends get from {A} in equal parts?
     ~ {A} puts the {o} equally into {n} bags. How many {o} are in each bag?
 """)
 ASK_FILL = clause("""
@@ -34,6 +40,8 @@ PACKS = clause("""
     {A} packs {n} {o} in each bag.
     {A} puts all the {o} into bags of {n}.
     All the {o} of {A} go into bags with {n} in each.
+    {A} makes bags of {n} from all the {o}.
+    With {n} {o} in each, {A} fills bags.
     ~ {A} packs the {o}. Each bag holds {n} {o}.
 """)
 
@@ -42,16 +50,10 @@ def _uneven(v: int) -> list[Numbers]:
     return [(n,) for n in range(3, 13) if v % n and v > n]
 
 
-FULL = single("Count the full boxes", "full", "{v} // {n}", _uneven)
-OVER = single("Find how many are left over", "over", "{v} % {n}", _uneven)
-FILL = Op(
-    (("Find how many are left over", "over", "{v} % {n}"), ("Find how many are missing", "need", "{n} - {r}")),
-    _uneven,
-    hard=True,
-)
-PACK = single(
-    "Count the bags", "bags", "{v} // {n}", lambda v: [(n,) for n in range(2, 13) if v % n == 0 and v > 3 * n]
-)
+FULL = Op("full", "{v} // {n}", _uneven)
+OVER = Op("over", "{v} % {n}", _uneven)
+FILL = Op("over", "{v} % {n}", _uneven, then=(("Find how many are missing", "need", "{n} - {r}"),), hard=True)
+PACK = Op("bags", "{v} // {n}", lambda v: [(n,) for n in range(2, 13) if v % n == 0 and v > 3 * n])
 SHARING = Theme(
     (Move(plain(20, 99), HAS), *STARTS[1:]),
     (

@@ -189,7 +189,7 @@ ASIDE_NUMBER = clause("""
 
 def _solve(setup: tuple[str, str], expression: str, numbers: Sequence[Numbers]) -> Op:
     """A start that solves for x, which is the last entry of each tuple of numbers."""
-    return Op((("Solve for the unknown x", "answer", expression),), fixed(numbers), setup=setup)
+    return Op("answer", expression, fixed(numbers), setup=setup)
 
 
 _X = range(3, 31)
