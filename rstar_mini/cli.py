@@ -154,6 +154,22 @@ def report(run: RunArgument = DEFAULT_RUN) -> None:
     _say(f"the report is {write_report(api.load_run(run))}")
 
 
+@app.command("exec")
+def execute(file: Annotated[Path, typer.Argument(help="A Python file.")]) -> None:
+    """Run a Python file in the sandbox, as search runs a program; print what came of it as JSON."""
+    import json
+    from dataclasses import asdict
+
+    from rstar_mini.sandbox import Sandbox
+
+    try:
+        code = file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    with Sandbox() as box:
+        print(json.dumps(asdict(box.run(code))))
+
+
 @app.command()
 def doctor() -> None:
     """Say what works on this machine, line by line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rstar_mini.errors import UserError
 from rstar_mini.sandbox import Sandbox, servers
 from rstar_mini.types import Status
 
@@ -21,6 +23,13 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="uses /proc")
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Sandbox]:
     with Sandbox(cpu_seconds=0.2, memory_mb=256, output_chars=1000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def unguarded() -> Iterator[Sandbox]:
+    """What is left where a machine has neither seccomp nor Landlock and a program gets around the guard."""
+    with Sandbox(cpu_seconds=0.2, memory_mb=256, output_chars=1000, layers="limits") as sandbox:
         yield sandbox
 
 
@@ -52,7 +61,7 @@ def test_result_of_a_program(shared: Sandbox, code: str, status: Status, stdout:
 
 
 @pytest.mark.parametrize(
-    "code", ["print(10 ** 5000)", "def f(n): return f(n + 1)\nf(0)", "\0", "'\ud800'", "import nothing"]
+    "code", ["print(10 ** 5000)", "def f(n): return f(n + 1)\nf(0)", "\0", "'\ud800'", "import numpy.nothing"]
 )
 def test_odd_programs_are_plain_errors(shared: Sandbox, code: str) -> None:
     execution = shared.run(code)
@@ -65,7 +74,6 @@ def test_odd_programs_are_plain_errors(shared: Sandbox, code: str) -> None:
     [
         "while True: pass",
         "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
-        "import signal\nfor n in (14, 15, 24): signal.signal(n, signal.SIG_IGN)\nwhile True: pass",
         "class A:\n  def __del__(self):\n    while True: pass\na = A()\ndel a",
         "import re\nre.match(r'(a+)+$', 'a' * 40 + 'b')",
         "import time\ntime.sleep(1000)",
@@ -81,7 +89,7 @@ def test_time_is_cpu_time_measured_again_alone_near_the_limit() -> None:
     near = "import time\nwhile time.process_time() < {}: pass\nprint('end')"
     with Sandbox(cpu_seconds=0.4) as sandbox:
         below, above, asleep = sandbox.run_many(
-            [near.format(0.3), near.format(0.46), "import time\ntime.sleep(0.8)\nprint('end')"]
+            [near.format(0.3), near.format(0.46), "import time\ntime.sleep(0.5)\nprint('end')"]
         )
     assert (below.status, below.stdout) == (Status.OK, "end\n")
     assert above.status is Status.TIMEOUT
@@ -108,22 +116,24 @@ def test_output_of_exactly_the_limit_is_fine(shared: Sandbox) -> None:
     assert (execution.status, execution.stdout) == (Status.OK, "é" * 1000)
 
 
-def test_status_cannot_be_printed_or_written(shared: Sandbox) -> None:
-    forged = shared.run('print(\'{"status": "ok"}\')\nprint("ok")\n1 / 0')
+def test_status_cannot_be_printed_or_written(unguarded: Sandbox) -> None:
+    forged = unguarded.run('print(\'{"status": "ok"}\')\nprint("ok")\n1 / 0')
     assert (forged.status, forged.stdout) == (Status.ERROR, '{"status": "ok"}\nok\n')
     scan = "import os\nfor fd in range(64):\n  try: os.write(fd, b'ok')\n  except OSError: pass\n"
-    assert shared.run(scan + "os._exit(0)").status is Status.ERROR
-    assert shared.run(scan + "1 / 0").error == "ZeroDivisionError: division by zero (line 5)"
-    assert shared.run(scan + "print('end')").ok
+    assert unguarded.run(scan + "os._exit(0)").status is Status.ERROR
+    # What it wrote is before the message, which is text for people; the status is not for it to write.
+    forged = unguarded.run(scan + "1 / 0")
+    assert (forged.status, forged.error) == (Status.ERROR, "okZeroDivisionError: division by zero (line 5)")
+    assert unguarded.run(scan + "print('end')").ok
 
 
-def test_leaving_early_or_crashing_is_not_ok(shared: Sandbox) -> None:
-    assert shared.run("import os\nprint('ok', flush=True)\nos._exit(0)").status is Status.ERROR
-    assert shared.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)").status is Status.KILLED
-    assert shared.run("import ctypes\nctypes.string_at(0)").status is Status.KILLED
+def test_leaving_early_or_crashing_is_not_ok(unguarded: Sandbox) -> None:
+    assert unguarded.run("import os\nprint('ok', flush=True)\nos._exit(0)").status is Status.ERROR
+    assert unguarded.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)").status is Status.KILLED
+    assert unguarded.run("import ctypes\nctypes.string_at(0)").status is Status.KILLED
 
 
-def test_nothing_passes_from_one_program_to_the_next(shared: Sandbox) -> None:
+def test_nothing_passes_from_one_program_to_the_next(unguarded: Sandbox) -> None:
     changes = [
         "leak = 1\nimport builtins\nbuiltins.leak = 1",
         "import builtins\nbuiltins.print = None\nbuiltins.len = lambda x: 7",
@@ -141,30 +151,30 @@ print(len('ab'), math.pi, Fraction(1, 2), random.random(), 'LEAK' in os.environ,
 try: leak
 except NameError: print('clean')
 """
-    want = shared.run(check).stdout
+    want = unguarded.run(check).stdout
     assert want.endswith("False [] False\nclean\n") and want.startswith("2 3.14159")
     mixed = [program + f"  # {i}" for i in range(4) for change in changes for program in (change, check)]
-    results = shared.run_many(mixed)
+    results = unguarded.run_many(mixed)
     assert [execution.ok for execution in results] == [True] * len(mixed)
     assert {execution.stdout for execution in results[1::2]} == {want}
 
 
-def test_environment_and_descriptors_are_bare(shared: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_and_descriptors_are_bare(unguarded: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
-    with Sandbox() as sandbox:
+    with Sandbox(layers="limits") as sandbox:
         assert (
             sandbox.run("import os\nprint(os.environ.get('HF_TOKEN'), os.environ.get('HOME'))").stdout == "None None\n"
         )
     code = "import os\nfor fd in range(64):\n  try: os.fstat(fd)\n  except OSError: continue\n  print(fd)"
-    assert shared.run(code).stdout.split() == ["0", "1", "2", "3"]
-    assert shared.run("import sys\nprint('rstar_mini' in sys.modules['__main__'].__dict__, hash('a'))").stdout == (
-        shared.run("import sys\nprint('rstar_mini' in sys.modules['__main__'].__dict__, hash('a')) #").stdout
+    assert unguarded.run(code).stdout.split() == ["0", "1", "2", "3"]
+    assert unguarded.run("import sys\nprint('rstar_mini' in sys.modules['__main__'].__dict__, hash('a'))").stdout == (
+        unguarded.run("import sys\nprint('rstar_mini' in sys.modules['__main__'].__dict__, hash('a')) #").stdout
     )
 
 
 @linux
 @pytest.mark.parametrize("escape", ["pass", "os.setsid()"])
-def test_processes_left_behind_are_killed(shared: Sandbox, escape: str) -> None:
+def test_processes_left_behind_are_killed(unguarded: Sandbox, escape: str) -> None:
     code = f"""
 import os, time
 os.write(1, b'start\\n')
@@ -176,7 +186,7 @@ for _ in range(5):
         time.sleep(1000)
 time.sleep(0.15)
 """
-    execution = shared.run(code)
+    execution = unguarded.run(code)
     assert execution.stdout.startswith("start\n")
     if execution.status is Status.ERROR:  # for ordinary users no process can be made at all
         assert "BlockingIOError" in execution.error
@@ -192,10 +202,65 @@ def test_server_that_dies_is_replaced_and_nothing_is_lost(signal: str, monkeypat
     monkeypatch.setattr(servers, "_PATIENCE", 0.5)
     killer = f"import os, signal\nos.kill(os.getppid(), signal.{signal})\nimport time\ntime.sleep(0.5)"
     codes = [f"print({i})" for i in range(20)]
-    with Sandbox(cpu_seconds=0.2) as sandbox:
+    with Sandbox(cpu_seconds=0.2, layers="limits") as sandbox:
         results = sandbox.run_many([*codes[:10], killer, *codes[10:]])
     assert results.pop(10).status is Status.KILLED
     assert [execution.stdout for execution in results] == [f"{i}\n" for i in range(20)]
+
+
+def test_isolation_is_told_and_can_be_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(require_isolation="process", layers="limits") as box:
+        assert box.isolation == box.run("1").isolation == "process"
+    with pytest.raises(UserError, match="require_isolation is kernel, but this machine only has process"):
+        Sandbox(require_isolation="kernel", layers="limits")
+    monkeypatch.setattr(servers, "_SERVER", "spawn_server")
+    with pytest.raises(UserError, match="require_isolation is process, .* only has spawn: this system cannot fork"):
+        Sandbox(require_isolation="process")
+
+
+@linux
+def test_machine_without_landlock_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rstar_mini.sandbox import kernel
+
+    with pytest.raises(OSError, match="x86-64 and arm64 only, not on linux riscv64"):
+        monkeypatch.setattr(kernel.platform, "machine", lambda: "riscv64")
+        kernel.prepare([])
+
+
+@linux
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_system_call_filter_is_what_it_says(machine: str) -> None:
+    """The BPF program, interpreted here, allows the listed calls alone."""
+    from rstar_mini.sandbox import kernel
+
+    code = kernel.syscall_filter(machine)
+    column, architecture = (1, 0xC000003E) if machine == "x86_64" else (2, 0xC00000B7)
+    allowed = {row[column] for row in kernel._ALLOWED} - {None}
+    conditional = {row[column]: (row[3], row[4]) for row in kernel._ALLOWED_WITH}
+    for number in (*range(500), 2**30, 2**30 + 1, 2**32 - 1):
+        index, values = conditional.get(number, (0, ()))
+        for value in (0, 1, 8, 0x5401, 0x5412, 0x5401 + 2**32, 2**32):
+            arguments = [value if i == index else 77 for i in range(6)]
+            # The commands of ioctl and fcntl are 32 bits wide; the pointer of prlimit64 is 64.
+            seen = value if values == (0,) else value % 2**32
+            want = number in allowed or seen in values
+            assert _bpf(code, number, architecture, arguments) == (0x7FFF0000 if want else 0x50001), number
+    assert _bpf(code, 0, 0x40000003, [0] * 6) == 0x80000000
+
+
+def _bpf(code: bytes, number: int, architecture: int, arguments: list[int]) -> int:
+    """Interpret a seccomp program on one system call; returns its verdict."""
+    data = struct.pack("IIQ6Q", number, architecture, 0, *arguments)
+    at = loaded = 0
+    while True:
+        operation, if_true, if_false, value = struct.unpack_from("HBBI", code, 8 * at)
+        at += 1
+        if operation == 0x06:
+            return int(value)
+        if operation == 0x20:
+            loaded = struct.unpack_from("I", data, value)[0]
+        else:
+            at += if_true if (loaded == value if operation == 0x15 else loaded >= value) else if_false
 
 
 def test_identical_programs_run_once_and_order_is_kept() -> None:
@@ -226,16 +291,17 @@ def test_sympy_and_numpy_programs_run_without_changing_the_lean_ones(shared: San
 
 @linux
 def test_servers_end_with_the_sandbox_and_with_its_process() -> None:
-    code = """
+    show = "import random; print(random._os.getppid())"
+    code = f"""
 import os, sys
 from rstar_mini.sandbox import Sandbox
 sandbox = Sandbox()
-print(sandbox.run("import os; print(os.getppid())").stdout.strip(), flush=True)
+print(sandbox.run("{show}").stdout.strip(), flush=True)
 os.kill(os.getpid(), 9)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     with Sandbox() as sandbox:
-        own = sandbox.run("import os; print(os.getppid())").stdout.strip()
+        own = sandbox.run(show).stdout.strip()
     for pid in (done.stdout.strip(), own):
         assert pid.isdigit() and _ends(pid)
 
@@ -254,7 +320,8 @@ def test_spawned_interpreters_give_the_same_results(monkeypatch: pytest.MonkeyPa
         "import math\nmath.pi = 3\nprint('é')",
         "import math\nprint(math.pi)\nx",
         "def f(:",
-        "import os\nos.write(2, b'ok')\nos._exit(0)",
+        "import random\nrandom._os.write(2, b'ok')\nrandom._os._exit(0)",
+        "open('/etc/passwd')",
         "print('A' * 10**5)",
         "input()",
         "while True: pass",
@@ -266,6 +333,7 @@ def test_spawned_interpreters_give_the_same_results(monkeypatch: pytest.MonkeyPa
         ("error", "3.14159"),
         ("error", ""),
         ("error", ""),
+        ("forbidden", ""),
         ("output", "AAAAAAA"),
         ("error", ""),
         ("timeout", ""),

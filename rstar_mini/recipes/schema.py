@@ -44,6 +44,9 @@ class SandboxSettings(Section):
     cpu_seconds: PositiveFloat = Field(2.0, description="CPU time of one program")
     memory_mb: PositiveInt = Field(512, description="address space of one program, in MiB")
     output_chars: PositiveInt = Field(10_000, description="output after which a program is stopped")
+    require_isolation: Literal["kernel", "process", "any"] = Field(
+        "any", description="refuse to run where programs are kept apart less well (rstar_mini/sandbox/README.md)"
+    )
 
 
 class Search(Section):

@@ -8,12 +8,16 @@ import threading
 from collections.abc import Sequence
 from typing import Self
 
+from rstar_mini.errors import UserError
+from rstar_mini.sandbox.isolation import LAYERS, Isolation
 from rstar_mini.sandbox.program import Limits
 from rstar_mini.sandbox.servers import Facts, Servers
 from rstar_mini.types import Execution, Status
 
-_WALL_FACTOR = 5  # wall-clock seconds allowed for each CPU second: ends programs that sleep
+_WALL_FACTOR = 1.5  # wall-clock seconds allowed for each CPU second: ends programs that sleep
 _MARGIN = 0.3  # CPU times this near the limit, as a share of it, may be noise and are measured again
+_KINDS = (Status.OK, Status.ERROR, Status.MEMORY, Status.FORBIDDEN)  # what a program's own record may say
+_SIGSYS = 31  # on Linux; Windows lacks the name
 _NEEDS_HEAVY = re.compile(r"\b(sympy|numpy|scipy)\b")
 # Cheap modules that programs use; whatever else they import is loaded in their own process.
 _LEAN = (
@@ -40,16 +44,40 @@ class Sandbox:
         cpu_seconds: CPU time of one program.
         memory_mb: megabytes that a program may use on top of the interpreter and its modules.
         output_chars: characters of stdout; a program that prints more has the status "output".
+        require_isolation: the weakest isolation that will do (see rstar_mini/sandbox/README.md).
+        layers: what confines a program; all that the machine has, unless a test or a measurement asks for less.
+
+    Raises:
+        UserError: this machine's isolation is weaker than `require_isolation`; the message says why.
     """
 
-    def __init__(self, cpu_seconds: float = 2.0, memory_mb: int = 512, output_chars: int = 10_000) -> None:
+    def __init__(
+        self,
+        cpu_seconds: float = 2.0,
+        memory_mb: int = 512,
+        output_chars: int = 10_000,
+        require_isolation: str = Isolation.ANY,
+        layers: str = LAYERS,
+    ) -> None:
         self.limits = Limits(cpu_seconds, _WALL_FACTOR * cpu_seconds, memory_mb, output_chars)
         self.requests = self.programs = 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # Two kinds of server, because a fork copies page tables: one that holds sympy forks several times slower.
-        self._lean, self._heavy = Servers(cores, _LEAN), Servers(cores, _HEAVY)
+        self._lean, self._heavy = Servers(cores, layers, _LEAN), Servers(cores, layers, _HEAVY)
         self._known: dict[str, Execution] = {}
         self._lock = threading.Lock()
+        self.isolation, self.missing = self._isolation()
+        if not self.isolation.satisfies(Isolation(require_isolation)):
+            self.close()
+            raise UserError(
+                f"sandbox.require_isolation is {require_isolation}, but this machine only has {self.isolation}: "
+                f"{self.missing}"
+            )
+
+    def _isolation(self) -> tuple[Isolation, str]:
+        """How an empty program is isolated, and what keeps it from more."""
+        facts = self._lean.run([""], self.limits)[0]
+        return Isolation(facts["isolation"]), facts["missing"]
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +124,7 @@ class Sandbox:
     def _judge(self, facts: Facts) -> Execution:
         stdout = facts["stdout"][: self.limits.output_chars]
         status, error = self._status(facts)
-        return Execution(status, stdout, error, facts["wall"], "process")
+        return Execution(status, stdout, error, facts["wall"], str(self.isolation))
 
     def _status(self, facts: Facts) -> tuple[Status, str]:
         """What the server saw counts first; the program's own record only says how its code ended."""
@@ -106,9 +134,11 @@ class Sandbox:
             return Status.OUTPUT, f"more than {self.limits.output_chars} characters printed"
         if facts["ended"] == "timeout" or facts["cpu"] > self.limits.cpu_seconds:
             return Status.TIMEOUT, f"more than {self.limits.cpu_seconds:g} s of CPU time, or much longer asleep"
-        kind, _, message = facts["record"].partition("\n")
+        if facts["exit"] == -_SIGSYS:
+            return Status.FORBIDDEN, "a system call that the kernel does not allow here"
         if facts["exit"] < 0:
             return Status.KILLED, f"ended by signal {-facts['exit']}"
-        if facts["exit"] or kind not in (Status.OK, Status.MEMORY, Status.ERROR):
+        kind, message = facts["record"] or ("", "")
+        if facts["exit"] or kind not in _KINDS:
             return Status.ERROR, f"the process ended itself with exit code {facts['exit']} before the program's end"
         return Status(kind), message

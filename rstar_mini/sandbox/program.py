@@ -5,17 +5,20 @@ Only the servers import this module. It stays light, because every module that a
 
 from __future__ import annotations
 
-import builtins
+import contextlib
 import gc
 import os
 import random
 import sys
 import types
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
+
+from rstar_mini.sandbox.guard import ForbiddenImport
 
 FILENAME = "<program>"
 RECORD_FD = 3  # the private channel; 0, 1 and 2 belong to the program
-_MAX_MESSAGE = 300  # characters; a whole record stays far below what a pipe holds
+SECRET_BYTES = 16
+_MAX_MESSAGE = 300  # characters; a whole record stays far below what the channel holds
 
 
 class Limits(NamedTuple):
@@ -27,33 +30,62 @@ class Limits(NamedTuple):
     output_chars: int
 
 
-def execute(code: str, secret: bytes) -> NoReturn:
-    """Run a program in a fresh `__main__`, write `secret` and its record ("ok", "memory" or "error", message), and end.
+def execute(code: str, builtins: dict[str, Any], secret_fd: int = RECORD_FD) -> NoReturn:
+    """Run a program in a fresh `__main__`, write its record (see `read_record`) to `RECORD_FD`, and end.
 
-    `secret` is what tells the record from bytes that the program itself wrote to the descriptor.
+    The secret that makes a record valid is read before the program starts and waits on the evaluation stack, in no
+    variable: walking up the frames shows it to nobody, and a program that leaves early cannot write it.
     """
-    stdout = sys.stdout
+    os.write(RECORD_FD, os.read(secret_fd, SECRET_BYTES) + _run(code, builtins))
+    os._exit(0)
+
+
+def read_record(record: bytes, secret: bytes) -> tuple[str, str] | None:
+    """(kind, message) of a program that came to its end, or None: the message, then the secret, then the kind."""
+    message, found, kind = record.rpartition(secret)
+    return (kind.decode("ascii", "replace"), message.decode("utf-8", "replace")) if found else None
+
+
+def _run(code: str, builtins: dict[str, Any]) -> bytes:
+    """How the program ended: "ok", "error", "memory" or "forbidden".
+
+    What is said of an error is written first. The kinds are constants in the code, and nothing that the program can
+    replace is used between an error and them, so that no error becomes an "ok".
+    """
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     # The site module, which servers do without, would have defined exit and quit.
     main.__dict__.update(__builtins__=builtins, exit=sys.exit, quit=sys.exit)
     random.seed(0)  # Python seeds anew after a fork; a program that does not seed should still give one result
     gc.enable()
     try:
-        exec(compile(code, FILENAME, "exec", dont_inherit=True), main.__dict__)
-        record = "ok"
+        _execute(code, main.__dict__)
     except MemoryError as error:
-        record = "memory\nMemoryError: the program needs more memory than it may use" + _where(error)
-    except SystemExit as error:
-        record = "ok" if error.code in (None, 0) else "error\n" + _describe(error)
+        _write_message("MemoryError: the program needs more memory than it may use" + _where(error))
+        return b"memory"
+    except (PermissionError, ForbiddenImport) as error:
+        _write_message(_describe(error))
+        return b"forbidden"
     except BaseException as error:
-        record = "error\n" + _describe(error)
-    for stream in (sys.stdout, stdout):
-        try:
-            stream.flush()
-        except BaseException:  # closed or replaced by the program, which is its own affair
-            continue
-    os.write(RECORD_FD, secret + record.encode("utf-8", "backslashreplace"))
-    os._exit(0)
+        _write_message(_describe(error))
+        return b"error"
+    return b"ok"
+
+
+def _execute(code: str, namespace: dict[str, Any]) -> None:
+    stdout = sys.stdout
+    try:
+        exec(compile(code, FILENAME, "exec", dont_inherit=True), namespace)
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            raise
+    finally:
+        for stream in (sys.stdout, stdout):
+            with contextlib.suppress(BaseException):  # closed or replaced by the program, which is its own affair
+                stream.flush()
+
+
+def _write_message(message: str) -> None:
+    os.write(RECORD_FD, message.encode("utf-8", "backslashreplace"))
 
 
 def _describe(error: BaseException) -> str:
@@ -63,7 +95,8 @@ def _describe(error: BaseException) -> str:
     except BaseException:  # the program's own exception class may fail here too
         message = ""
     line = " ".join(message.split())[:_MAX_MESSAGE]
-    return f"{type(error).__name__}: {line}".removesuffix(": ") + _where(error)
+    name = "ImportError" if isinstance(error, ForbiddenImport) else type(error).__name__
+    return f"{name}: {line}".removesuffix(": ") + _where(error)
 
 
 def _where(error: BaseException) -> str:

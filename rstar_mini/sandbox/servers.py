@@ -18,9 +18,10 @@ from typing import Any
 from rstar_mini.errors import UserError
 from rstar_mini.sandbox.program import Limits
 
-Facts = dict[str, Any]  # what a server observed of one program: exit, record, stdout, cpu, wall, ended
+Facts = dict[str, Any]  # what a server saw of one program: exit, record, stdout, cpu, wall, ended, isolation, missing
 
 _SERVER = "fork_server" if hasattr(os, "fork") else "spawn_server"
+_LOST = {"ended": "killed", "stdout": "", "wall": 0.0, "cpu": 0.0, "isolation": "", "missing": ""}
 _IN_FLIGHT = 2  # programs given to a server at once, so that it never waits for the main process
 _PATIENCE = 60.0  # seconds without any reply, on top of a program's own time, before servers count as hung
 
@@ -38,7 +39,7 @@ getattr(importlib.import_module("rstar_mini.sandbox." + server), function)(*sys.
 class Server:
     """One server process, the programs it was given and has not answered, and the thread that reads its replies."""
 
-    def __init__(self, warm_up: tuple[str, ...], inbox: SimpleQueue[tuple[Server, bytes]]) -> None:
+    def __init__(self, layers: str, warm_up: tuple[str, ...], inbox: SimpleQueue[tuple[Server, bytes]]) -> None:
         self.pending: deque[int] = deque()
         self.answered = False
         self.folder = tempfile.mkdtemp(prefix="rstar-mini-")
@@ -46,7 +47,7 @@ class Server:
         # Not -I: it would ignore PYTHONHASHSEED too. These flags with a bare environment isolate just as well.
         command = [sys.executable, "-s", "-S", "-P", "-B", "-c", _BOOT]
         self.process = subprocess.Popen(
-            [*command, str(here.parent), str(here), _SERVER, "main", *warm_up],
+            [*command, str(here.parent), str(here), _SERVER, "main", layers, *warm_up],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -88,8 +89,8 @@ class Server:
 class Servers:
     """Up to `size` servers of one kind, each running the `warm_up` statements once, started when there is work."""
 
-    def __init__(self, size: int, warm_up: tuple[str, ...]) -> None:
-        self.size, self.warm_up = size, warm_up
+    def __init__(self, size: int, layers: str, warm_up: tuple[str, ...]) -> None:
+        self.size, self.layers, self.warm_up = size, layers, warm_up
         self.alive: list[Server] = []
         self.inbox: SimpleQueue[tuple[Server, bytes]] = SimpleQueue()
 
@@ -112,7 +113,7 @@ class Servers:
 
     def _feed(self, waiting: deque[int], codes: list[str], limits: Limits) -> None:
         while len(self.alive) < min(self.size, len(waiting)):
-            self.alive.append(Server(self.warm_up, self.inbox))
+            self.alive.append(Server(self.layers, self.warm_up, self.inbox))
         for _ in range(_IN_FLIGHT):
             for server in self.alive:
                 if waiting and len(server.pending) < _IN_FLIGHT:
@@ -139,7 +140,7 @@ class Servers:
             code = server.process.returncode
             raise UserError(f"the sandbox's Python, {sys.executable}, ended with code {code} at start: does it run?")
         if server.pending:
-            facts[server.pending.popleft()] = {"ended": "killed", "stdout": "", "wall": 0.0, "cpu": 0.0}
+            facts[server.pending.popleft()] = _LOST
         waiting.extendleft(reversed(server.pending))
 
     def close(self) -> None:

@@ -80,7 +80,8 @@ def _sandbox() -> str:
         result = box.run("print(6 * 7)")
     if result.stdout.strip() != "42":
         raise Missing(f"a program that prints 42 ended with {result.status}: {result.stdout}{result.error}")
-    return f"runs programs{f' ({result.isolation})' if result.isolation else ''}"
+    why = f"; no stronger because: {box.missing}" if box.missing else ""
+    return f"runs programs, isolation '{box.isolation}'{why}"
 
 
 def _answers() -> str:
