@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -199,10 +200,10 @@ import sys
 from rstar_mini import answers
 assert not {"torch", "sympy", "math_verify", "numpy"} & set(sys.modules)
 assert answers.compare("3", "4") == "different"
-from rstar_mini import answers_worker
-assert answers_worker._WORKER.process is None
+from rstar_mini.answers import worker
+assert worker._WORKER.process is None
 assert answers.compare("2pi", "\\\\pi+\\\\pi") == "equal"
-print(answers_worker._WORKER.process.pid)
+print(worker._WORKER.process.pid)
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
@@ -235,3 +236,45 @@ def test_plain_numbers_are_compared_fast() -> None:
 )
 def test_contradictions_are_between_plain_numbers(answer, printed, expected):
     assert contradicts(answer, printed) is expected
+
+
+# Pairs that people labelled before any code was run on them; the adversarial ones try to fool, hang or run code.
+PAIRS = [json.loads(line) for line in (Path(__file__).parent / "answer_pairs.jsonl").read_text().splitlines()]
+ENDLESS = ("hang", "unreachable")
+
+
+def _share_right(pairs: list[dict[str, str]]) -> float:
+    """The share of pairs judged as labelled; no wrong one may be called equal.
+
+    Where the truth is out of reach of computation, "undecided" is right too.
+    """
+    right = 0
+    for pair in pairs:
+        verdict = compare(pair["predicted"], pair["gold"])
+        assert verdict is not Verdict.EQUAL or pair["label"] == "equal", pair
+        right += verdict == pair["label"] or (pair["kind"] == "unreachable" and verdict is Verdict.UNDECIDED)
+    return right / len(pairs)
+
+
+def test_labelled_pairs_are_judged_as_people_do() -> None:
+    assert len(PAIRS) >= 500 and sum(pair["adversarial"] for pair in PAIRS) >= 150
+    assert _share_right([pair for pair in PAIRS if pair["kind"] not in ENDLESS]) > 0.99
+
+
+@pytest.mark.slow
+def test_labelled_pairs_that_try_to_hang() -> None:
+    assert _share_right([pair for pair in PAIRS if pair["kind"] in ENDLESS]) > 0.9
+    assert _share_right(PAIRS) > 0.99
+
+
+def test_plain_numbers_take_microseconds_and_latex_milliseconds() -> None:
+    plain = [(str(n), f"{n}.0") for n in range(2000)]
+    latex = [(rf"\frac{{\sqrt{{{n}}}}}{{2}}", rf"\sqrt{{{n}}}/2") for n in range(2, 60)]
+    compare("\\pi", "2\\pi")  # starts the worker
+    for pairs, limit in ((plain, 60e-6), (latex, 10e-3)):
+        times = []
+        for pair in pairs:
+            start = time.perf_counter()
+            compare(*pair)
+            times.append(time.perf_counter() - start)
+        assert sorted(times)[len(times) // 2] < limit

@@ -1,7 +1,4 @@
-"""Compare two expressions by computer algebra (math-verify) in one worker process, killed when it takes too long.
-
-Run as a module, this file is the worker: JSON lines in and out. Texts are parsed by a LaTeX grammar, never evaluated.
-"""
+"""Compare two expressions by computer algebra in one worker process, which is killed when it takes too long."""
 
 from __future__ import annotations
 
@@ -9,19 +6,15 @@ import atexit
 import contextlib
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 from rstar_mini.errors import UserError
 
 _SECONDS = 3.0  # wall clock for one comparison
 _START_SECONDS = 120.0  # importing computer algebra on a busy machine
-_TOLERANCE = 1e-12  # relative; numbers further apart are different, whatever their size
-_MIN_DIGITS = 4  # significant digits a decimal needs to stand for an irrational number
 
 
 def same_expression(predicted: str, gold: str) -> bool | None:
@@ -52,9 +45,9 @@ class _Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
-        path = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
+        path = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
         self.process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-m", "rstar_mini.answers_worker"],
+            [sys.executable, "-s", "-P", "-m", "rstar_mini.answers.algebra"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -99,69 +92,3 @@ class _Worker:
 
 _WORKER = _Worker()
 atexit.register(_WORKER.close)
-
-
-# ---- the worker's side ----
-
-
-def _serve() -> None:
-    import logging
-
-    import math_verify  # noqa: F401  # so that a missing package shows at start
-
-    logging.disable()  # math-verify warns that its own time limits are off; this process has a better one
-    print("ready", flush=True)
-    for line in sys.stdin:
-        try:
-            same = _same(*json.loads(line))
-        except Exception:
-            same = None
-        print(json.dumps(same), flush=True)
-
-
-def _same(predicted: str, gold: str) -> bool | None:
-    from math_verify import verify
-
-    left, right = _parse(predicted), _parse(gold)
-    if left is None or right is None:
-        return None
-    for decimal, other in (predicted, right), (gold, left):
-        if _rounds(decimal, other):
-            return True
-    same = bool(verify(right, left, timeout_seconds=None, raise_on_error=True))
-    return same and not _far_apart(left, right)
-
-
-def _parse(text: str) -> Any:
-    """The expression of a text, or None."""
-    from math_verify import LatexExtractionConfig, parse
-
-    text = re.sub(r"(?<![A-Za-z\\])pi(?![A-Za-z])", r"\\pi ", text.replace("**", "^"))
-    found = parse(f"$\\boxed{{{text}}}$", [LatexExtractionConfig()], parsing_timeout=None, raise_on_error=True)
-    return next((item for item in found if not isinstance(item, str)), None)
-
-
-def _rounds(text: str, other: Any) -> bool:
-    """True when the text is a decimal of enough digits that correctly rounds an irrational number."""
-    import sympy
-
-    decimal = re.fullmatch(r"-?([0-9]*)\.([0-9]+)", text)
-    if not decimal or len((decimal[1] + decimal[2]).lstrip("0")) < _MIN_DIGITS:
-        return False
-    irrational = isinstance(other, sympy.Expr) and other.is_real and other.is_rational is False
-    if not irrational or other.has(sympy.Float):
-        return False
-    return bool(abs(other - sympy.Rational(text)) <= sympy.Rational(1, 2 * 10 ** len(decimal[2])))
-
-
-def _far_apart(left: Any, right: Any) -> bool:
-    """True for two numbers that differ, even where both are too small for a comparison to six decimals."""
-    import sympy
-
-    if not all(isinstance(side, sympy.Expr) and side.is_number for side in (left, right)):
-        return False
-    return bool(abs(sympy.N(left - right, 30)) > _TOLERANCE * abs(sympy.N(right, 30)))
-
-
-if __name__ == "__main__":
-    _serve()
