@@ -23,13 +23,40 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+        _sync_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
 
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last through a loss of power, where the system lets folders be opened."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring every file below a folder to the disk."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+        else:
+            _sync_folder(path)
+    _sync_folder(folder)
+
+
+def json_bytes(data: Any) -> bytes:
+    """Indented JSON."""
+    return (json.dumps(data, indent=1) + "\n").encode()
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write indented JSON."""
-    write_bytes(path, (json.dumps(data, indent=1) + "\n").encode())
+    write_bytes(path, json_bytes(data))
 
 
 def read_json(path: Path) -> Any:
@@ -37,14 +64,18 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
+def jsonl_bytes(rows: Iterable[dict[str, Any]]) -> bytes:
+    """One JSON object a line."""
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
+
+
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write one JSON object a line; gzipped, without a time, when the name ends in .gz."""
-    data = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
-    write_bytes(path, gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
+    """Write one JSON object a line."""
+    write_bytes(path, jsonl_bytes(rows))
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read what `write_jsonl` wrote."""
+    """Read one JSON object a line, gzipped when the name ends in .gz."""
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     return [json.loads(line) for line in text.splitlines()]
@@ -52,13 +83,16 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to write into, which takes its name only when the block ends well."""
+    """A folder to write into, which takes its name, and the place of an older one, only when the block ends well."""
     aside = path.with_name(f".{path.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
         yield aside
+        sync_tree(aside)
+        shutil.rmtree(path, ignore_errors=True)
         aside.replace(path)
+        _sync_folder(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -34,6 +34,11 @@ FILES = [
     "os.chdir('{folder}')\nprint('ESCAPED' if open('secret').read() else 0)",
     "os.link('{secret}', '/usr/lib/link')\nprint('ESCAPED')",
     "os.symlink('{secret}', '/tmp/rstar-link')\nprint('ESCAPED')",
+    "os.open('{secret}', 3)\nprint('ESCAPED')  # with both bits of the mode no right is checked",
+    "os.open('{canary}', 3 | os.O_TRUNC)\nprint('ESCAPED')",
+    "os.open('{canary}', os.O_RDONLY | os.O_TRUNC)\nprint('ESCAPED')",
+    "os.open('{folder}', 3 | os.O_TMPFILE)\nprint('ESCAPED')",
+    "os.open('/dev/ptmx', 3)\nprint('ESCAPED')",
     "open('{canary}', 'w').write('spoilt')\nprint('ESCAPED')",
     "open('{canary}', 'a').write('spoilt')\nprint('ESCAPED')",
     "os.open('{canary}', os.O_WRONLY | os.O_TRUNC)\nprint('ESCAPED')",
@@ -123,6 +128,7 @@ SIGNALS = [
     "print('ESCAPED' if load('ctypes').CDLL(None).ptrace(16, os.getppid(), 0, 0) == 0 else 0)",
     "os.setuid(65534)\nprint('ESCAPED')",
     "os.unshare(0x10000000)\nprint('ESCAPED')",
+    "print('ESCAPED' if load('ctypes').CDLL(None).madvise(0, 4096, 100) == 0 else 0)",
 ]
 
 NETWORK = [
@@ -149,6 +155,8 @@ HANGS = [
     "load('_thread').allocate_lock().acquire() and (l := load('_thread').allocate_lock()).acquire() and l.acquire()",
     "os.read(3, 1)",
     "os.read(os.pipe()[0], 1)",
+    "r = os.open('/proc/self/fd/1', os.O_RDONLY | os.O_NONBLOCK)\nwhile True:\n  os.write(1, b'x')\n"
+    "  try: os.read(r, 1)\n  except BlockingIOError: pass",
     "7 ** 7 ** 7 ** 7",
     "10 ** (10 ** 8)",
     "sum(range(10 ** 10))",
@@ -216,6 +224,8 @@ FORGED = [
     "class E(Exception):\n  def __str__(self): os._exit(0)\nraise E",
     "try: 1 / 0\nexcept Exception as e: e.__traceback__.tb_frame.f_back.f_locals.clear()\nos.execv('/bin/true', ['true'])",
     "sys.exit(3)",
+    "sys.exit(0.0)",
+    "sys.exit(type('E', (), {{'__eq__': lambda *a: True}})())",
     "sys.stdout.close()\nos.close(3)\n1 / 0",
     "os.close(3)",
     "load('ctypes').string_at(0)",

@@ -10,14 +10,17 @@ from typing import Self
 
 from rstar_mini.errors import UserError
 from rstar_mini.sandbox.isolation import LAYERS, Isolation
-from rstar_mini.sandbox.program import Limits
 from rstar_mini.sandbox.servers import Facts, Servers
+from rstar_mini.sandbox.wire import MAX_CODE, Limits
 from rstar_mini.types import Execution, Status
 
 _WALL_FACTOR = 1.5  # wall-clock seconds allowed for each CPU second: ends programs that sleep
 _MARGIN = 0.3  # CPU times this near the limit, as a share of it, may be noise and are measured again
 _KINDS = (Status.OK, Status.ERROR, Status.MEMORY, Status.FORBIDDEN)  # what a program's own record may say
 _SIGSYS = 31  # on Linux; Windows lacks the name
+_MAX_ERROR = 400  # characters; the rest of a longer message is the program's own doing
+_REMEMBERED = 200_000  # programs whose results are kept
+_TOO_LONG = Execution(Status.ERROR, "", f"a program of more than {MAX_CODE // 4} characters")
 _NEEDS_HEAVY = re.compile(r"\b(sympy|numpy|scipy)\b")
 # Cheap modules that programs use; whatever else they import is loaded in their own process.
 _LEAN = (
@@ -26,10 +29,12 @@ _LEAN = (
 )
 # Both are seeded, so that programs give one result, and a first equation makes sympy load what it loads late.
 _HEAVY = (
+    "import random; random.seed(0)",  # sympy draws a number when it is imported
     *_LEAN,
     "import numpy; numpy.random.seed(0)",
     "import sympy, sympy.core.random; sympy.core.random.seed(0)",
     "import sympy; x = sympy.Symbol('x'); sympy.simplify(sympy.solve(x**2 - 3 * x + 1, x)[0])",
+    "import sympy; sympy.lambdify(sympy.Symbol('x'), 1)(0)",
 )
 
 
@@ -102,9 +107,13 @@ class Sandbox:
             UserError: the Python for the server processes does not start.
         """
         with self._lock:
+            if len(self._known) > _REMEMBERED:
+                self._known.clear()
             new = [code for code in dict.fromkeys(codes) if code not in self._known]
             self.requests += len(codes)
             self.programs += len(new)
+            self._known |= {code: _TOO_LONG for code in new if len(code) > MAX_CODE // 4}
+            new = [code for code in new if code not in self._known]
             for servers, heavy in ((self._lean, False), (self._heavy, True)):
                 self._run_new(servers, [code for code in new if bool(_NEEDS_HEAVY.search(code)) is heavy])
             return [self._known[code] for code in codes]
@@ -118,7 +127,9 @@ class Sandbox:
 
     def _doubtful(self, facts: Facts) -> bool:
         """True when running the program again, alone, could give another status."""
-        near: bool = facts["ended"] != "timeout" and facts["cpu"] >= (1 - _MARGIN) * self.limits.cpu_seconds
+        share = facts["cpu"] / self.limits.cpu_seconds
+        # Ended by the wall clock after some work: asleep, or kept waiting by a busy machine.
+        near: bool = 0.25 < share < 1 if facts["ended"] == "timeout" else share >= 1 - _MARGIN
         return near or facts["ended"] == "killed"
 
     def _judge(self, facts: Facts) -> Execution:
@@ -139,6 +150,7 @@ class Sandbox:
         if facts["exit"] < 0:
             return Status.KILLED, f"ended by signal {-facts['exit']}"
         kind, message = facts["record"] or ("", "")
+        message = " ".join(message.split())[:_MAX_ERROR]
         if facts["exit"] or kind not in _KINDS:
             return Status.ERROR, f"the process ended itself with exit code {facts['exit']} before the program's end"
-        return Status(kind), message
+        return Status(kind), "" if kind == Status.OK else message

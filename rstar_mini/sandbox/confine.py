@@ -7,7 +7,7 @@ import math
 import os
 import resource
 
-from rstar_mini.sandbox.program import Limits
+from rstar_mini.sandbox.wire import Limits
 
 
 def apply_limits(limits: Limits, server_memory: int) -> None:

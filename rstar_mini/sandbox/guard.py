@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 ALLOWED_MODULES = frozenset(
-    (
-        "__future__", "_strptime", "abc", "array", "bisect", "calendar", "cmath", "collections", "contextlib", "copy",
-        "copyreg", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "heapq", "itertools", "json",
-        "math", "mpmath", "numbers", "numpy", "operator", "pprint", "random", "re", "scipy", "statistics", "string",
-        "sympy", "sys", "textwrap", "time", "timeit", "traceback", "types", "typing", "unicodedata", "warnings",
-        "zoneinfo",
-    )
-)  # fmt: skip
+    """
+    __future__ _strptime abc array ast base64 binascii bisect builtins calendar cmath collections contextlib copy
+    copyreg dataclasses datetime decimal dis enum fractions functools gc graphlib hashlib heapq inspect io itertools
+    json locale logging math mpmath networkx numbers numpy operator pickle pprint queue random re scipy secrets signal
+    statistics string struct sympy sys textwrap threading time timeit traceback types typing typing_extensions unicodedata uuid
+    warnings weakref zoneinfo
+    """.split()
+)
 
 # Audit events, or their beginnings, that no solution of a maths problem needs.
 _FORBIDDEN = (
@@ -32,16 +32,21 @@ _FORBIDDEN = (
     "tempfile.", "glob.", "sqlite3.", "winreg.", "_winapi.", "msvcrt.", "webbrowser.", "urllib.", "http.", "ftplib.",
     "smtplib.", "imaplib.", "poplib.", "nntplib.", "telnetlib.", "syslog.", "code.__new__", "gc.get_objects",
     "gc.get_referrers", "gc.get_referents", "sys._current_frames", "sys._current_exceptions", "sys.settrace",
-    "sys.setprofile", "sys.monitoring", "cpython.run_", "cpython.PyInterpreterState",
+    "sys.setprofile", "sys.monitoring", "cpython.run_", "cpython.PyInterpreterState", "_thread.", "os.chdir",
+    "os.fchdir",
+)  # fmt: skip
+_DROPPED = (
+    "chroot", "copy_file_range", "eventfd", "memfd_create", "mkfifo", "mknod", "nice", "pidfd_open",
+    "sched_setaffinity", "sched_setparam", "sched_setscheduler", "sendfile", "setgid", "setgroups", "setpriority",
+    "setns", "setregid", "setresgid", "setresuid", "setreuid", "setuid", "splice", "unshare",
 )  # fmt: skip
 # Modules that would get around the hook, whoever imports them.
 _FORBIDDEN_MODULES = frozenset(
-    (
-        "_ctypes", "_interpreters", "_multiprocessing", "_posixshmem", "_posixsubprocess", "_socket", "_testbuffer",
-        "_testcapi", "_testinternalcapi", "_winapi", "_xxsubinterpreters", "ctypes", "faulthandler", "mmap",
-        "multiprocessing", "pty", "socket", "subprocess",
-    )
-)  # fmt: skip
+    """
+    _ctypes _interpreters _multiprocessing _posixshmem _posixsubprocess _socket _testbuffer _testcapi _testinternalcapi
+    _winapi _xxsubinterpreters ctypes faulthandler mmap multiprocessing pty socket subprocess
+    """.split()
+)
 
 
 class ForbiddenImport(ImportError):
@@ -56,30 +61,48 @@ def python_folders() -> list[str]:
 def audit_hook(readable: Sequence[str]) -> Callable[[str, tuple[Any, ...]], None]:
     """The hook for `sys.addaudithook`; files below the `readable` folders may still be read.
 
-    The hook keeps what it needs in its own closure, where nothing can be changed: a program gets hold of the frames,
-    and so of the globals, of every function that raises.
+    All that it needs is in its own parameters. A program gets hold of the frame, and so of the globals, of every
+    function that raises, but not of the function itself.
     """
-    roots = tuple(os.path.join(os.path.realpath(path), "") for path in readable)  # noqa: PTH118  # servers stay light
-    forbidden, modules, realpath, error = _FORBIDDEN, _FORBIDDEN_MODULES, os.path.realpath, PermissionError
-    is_a, text, number, starts, decode = isinstance, str, int, str.startswith, os.fsdecode
-    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+    roots = tuple({os.path.join(path, "") for name in readable for path in (name, os.path.realpath(name))})  # noqa: PTH118
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open":
-            path, _, flags = arguments
-            if is_a(path, number):
+    def hook(
+        event: str,
+        arguments: tuple[Any, ...],
+        *,
+        forbidden: tuple[str, ...] = _FORBIDDEN,
+        modules: frozenset[str] = _FORBIDDEN_MODULES,
+        roots: tuple[str, ...] = roots,
+        folders: tuple[str, ...] = tuple(root[:-1] for root in roots),
+        writing: int = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC,
+        error: type[Exception] = PermissionError,
+        is_a: Callable[[Any, Any], bool] = isinstance,
+        text: type[str] = str,
+        number: type[int] = int,
+        starts: Callable[..., bool] = str.startswith,
+    ) -> None:
+        if event == "open" or event == "os.listdir":
+            path, flags = arguments[0], arguments[-1] if event == "open" else 0
+            if event == "open" and is_a(path, number):
                 return
-            path = path if is_a(path, text) else decode(path)
-            if not (flags or 0) & writing and starts(realpath(path), roots):
-                return
-            raise error(f"the sandbox does not allow to open {path!r}")
-        if event == "import":
+            inside = is_a(path, text) and ".." not in path and (starts(path, roots) or path in folders)
+            if not inside or (flags or 0) & writing:
+                raise error(f"the sandbox does not allow to open {path!r}")
+        elif event == "import":
             if arguments[0] in modules:
                 raise error(f"the sandbox does not allow to import {arguments[0]}")
         elif starts(event, forbidden):
             raise error(f"the sandbox does not allow {event}")
 
     return hook
+
+
+def drop_names() -> None:
+    """Take from `os` what no audit event tells of and no program needs."""
+    for module in (os, sys.modules.get("posix"), sys.modules.get("nt")):
+        for name in _DROPPED:
+            if module is not None:
+                vars(module).pop(name, None)
 
 
 def guarded_builtins() -> dict[str, Any]:
@@ -89,7 +112,7 @@ def guarded_builtins() -> dict[str, Any]:
     def guarded_import(
         name: str, globals: Any = None, locals: Any = None, fromlist: Sequence[str] = (), level: int = 0
     ) -> Any:
-        if globals and globals.get("__name__") == main and name.partition(".")[0] not in allowed:
+        if (globals or {}).get("__name__", main) == main and name.partition(".")[0] not in allowed:
             raise error(f"the sandbox has no module {name!r}")
         return real(name, globals, locals, fromlist, level)
 

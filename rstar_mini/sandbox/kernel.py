@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 import sys
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # The system calls of a program that computes and prints: name, number on x86-64, number on arm64 (None: not there).
 _ALLOWED: tuple[tuple[str, int | None, int | None], ...] = (
     # files, read only: Landlock says which
-    ("read", 0, 63), ("pread64", 17, 67), ("readv", 19, 65), ("preadv", 295, 69), ("open", 2, None),
-    ("openat", 257, 56), ("close", 3, 57), ("close_range", 436, 436), ("lseek", 8, 62), ("stat", 4, None),
+    ("read", 0, 63), ("pread64", 17, 67), ("readv", 19, 65), ("preadv", 295, 69), ("close", 3, 57),
+    ("close_range", 436, 436), ("lseek", 8, 62), ("stat", 4, None),
     ("fstat", 5, 80), ("lstat", 6, None), ("newfstatat", 262, 79), ("statx", 332, 291), ("access", 21, None),
     ("faccessat", 269, 48), ("faccessat2", 439, 439), ("readlink", 89, None), ("readlinkat", 267, 78),
     ("getdents", 78, None), ("getdents64", 217, 61), ("getcwd", 79, 17), ("fadvise64", 221, 223), ("dup", 32, 23),
@@ -27,7 +26,7 @@ _ALLOWED: tuple[tuple[str, int | None, int | None], ...] = (
     ("write", 1, 64), ("writev", 20, 66), ("pwrite64", 18, 68), ("pipe", 22, None), ("pipe2", 293, 59),
     ("poll", 7, None), ("ppoll", 271, 73), ("select", 23, None), ("pselect6", 270, 72),
     # memory
-    ("mmap", 9, 222), ("munmap", 11, 215), ("mprotect", 10, 226), ("mremap", 25, 216), ("madvise", 28, 233),
+    ("mmap", 9, 222), ("munmap", 11, 215), ("mprotect", 10, 226), ("mremap", 25, 216),
     ("brk", 12, 214), ("mincore", 27, 232), ("membarrier", 324, 283),
     # time, and signals to itself that a timer sends
     ("nanosleep", 35, 101), ("clock_nanosleep", 230, 115), ("clock_gettime", 228, 113), ("clock_getres", 229, 114),
@@ -47,10 +46,18 @@ _ALLOWED: tuple[tuple[str, int | None, int | None], ...] = (
 _ALLOWED_WITH: tuple[tuple[str, int, int, int, tuple[int, ...]], ...] = (
     ("ioctl", 16, 29, 1, (0x5401, 0x5451)),  # TCGETS (is this a terminal?) and FIOCLEX
     ("fcntl", 72, 25, 1, (0, 1, 2, 3, 1030)),  # duplicate, close-on-exec; F_SETOWN would send signals to others
+    ("madvise", 28, 233, 2, (0, 1, 2, 3, 4, 8, 14, 15)),  # hints; others can poison memory for the whole machine
     ("prlimit64", 302, 261, 2, (0,)),  # without new limits: root could raise its own
 )
+# Allowed only without certain bits in an argument. Opening: to read; with both bits of the mode Linux checks nothing.
+_NOT_TO_READ = 0o3 | os.O_CREAT | os.O_TRUNC | 0o10000000 | 0o20000000  # the last two: O_PATH, and O_TMPFILE's own bit
+_ALLOWED_WITHOUT: tuple[tuple[str, int | None, int | None, int, int], ...] = (
+    ("open", 2, None, 1, _NOT_TO_READ),
+    ("openat", 257, 56, 2, _NOT_TO_READ),
+)
 _ARCHITECTURES = {"x86_64": (0xC000003E, 317), "aarch64": (0xC00000B7, 277)}  # audit number, number of seccomp(2)
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF: load a word, jump if equal, if not less, return
+# BPF: load a word; jump if equal, if not less, if a bit is set; return.
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | 1, 0x80000000  # refuse with EPERM
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16  # offsets in struct seccomp_data
 
@@ -63,10 +70,13 @@ RULESET_FD = 64  # out of the way of a child's closing of descriptors; it closes
 _NO_NEW_PRIVILEGES, _SET_FILTER = 38, 1  # of prctl(2) and of seccomp(2)
 
 
+# Functions are looked up when they are first called, which the server does, so that its children need not.
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
 class Kernel(NamedTuple):
     """Both confinements, ready to be taken on by any number of children."""
 
-    library: ctypes.CDLL
     seccomp: int
     program: ctypes.Structure
     ruleset: int
@@ -78,11 +88,11 @@ class Kernel(NamedTuple):
         Raises:
             OSError: the kernel refuses.
         """
-        self.library.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        if self.library.syscall(_RESTRICT_SELF, self.ruleset, 0):
+        LIBC.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        if LIBC.syscall(_RESTRICT_SELF, self.ruleset, 0):
             raise OSError(f"Landlock: {os.strerror(ctypes.get_errno())}")
         os.close(self.ruleset)
-        if self.library.syscall(self.seccomp, _SET_FILTER, 0, ctypes.byref(self.program)):
+        if LIBC.syscall(self.seccomp, _SET_FILTER, 0, ctypes.byref(self.program)):
             raise OSError(f"seccomp: {os.strerror(ctypes.get_errno())}")
 
 
@@ -105,15 +115,14 @@ def prepare(readable: Iterable[str]) -> Kernel:
     Raises:
         OSError: this machine lacks one of them; the message says which.
     """
-    machine = platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
+    machine = os.uname().machine
     if sys.platform != "linux" or machine not in _ARCHITECTURES or sys.maxsize < 2**32:
         raise OSError(f"seccomp is used on 64-bit Linux for x86-64 and arm64 only, not on {sys.platform} {machine}")
-    library = ctypes.CDLL(None, use_errno=True)
     code = syscall_filter(machine)
     kept = ctypes.create_string_buffer(code, len(code))
     program = _FilterProgram(len(code) // 8, ctypes.addressof(kept))
-    ruleset = _ruleset(library, [*readable, *_SYSTEM])
-    return Kernel(library, _ARCHITECTURES[machine][1], program, ruleset, kept)
+    ruleset = _ruleset([*readable, *_SYSTEM])
+    return Kernel(_ARCHITECTURES[machine][1], program, ruleset, kept)
 
 
 # ---- seccomp ----
@@ -127,9 +136,10 @@ def syscall_filter(machine: str) -> bytes:
     """
     column = 1 if machine == "x86_64" else 2
     architecture, _ = _ARCHITECTURES[machine]
-    tests: dict[int, list[bytes]] = {row[column]: [_return(_ALLOW)] for row in _ALLOWED if row[column] is not None}  # type: ignore[misc]
-    for row in _ALLOWED_WITH:
-        tests[row[column]] = _argument_test(row[3], row[4])  # type: ignore[index]
+    tests: dict[Any, list[bytes]] = {row[column]: [_return(_ALLOW)] for row in _ALLOWED}
+    tests |= {row[column]: _argument_test(row[3], row[4]) for row in _ALLOWED_WITH}
+    tests |= {row[column]: _bit_test(row[3], row[4]) for row in _ALLOWED_WITHOUT}
+    tests.pop(None, None)  # calls that this machine does not have
     head = [_instruction(_LOAD, 0, 0, _ARCHITECTURE_AT), _instruction(_EQUAL, 1, 0, architecture), _return(_KILL)]
     return b"".join([*head, _instruction(_LOAD, 0, 0, _NUMBER_AT), *_tree(_spans(tests))])
 
@@ -166,6 +176,12 @@ def _argument_test(index: int, values: tuple[int, ...]) -> list[bytes]:
     return [*steps, _return(_REFUSE), _return(_ALLOW)]
 
 
+def _bit_test(index: int, bits: int) -> list[bytes]:
+    """Allow when the low word of the argument has none of `bits`."""
+    load = _instruction(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * index)
+    return [load, _instruction(_ANY_BIT, 0, 1, bits), _return(_REFUSE), _return(_ALLOW)]
+
+
 def _instruction(code: int, if_true: int, if_false: int, value: int) -> bytes:
     return struct.pack("HBBI", code, if_true, if_false, value)
 
@@ -177,31 +193,31 @@ def _return(action: int) -> bytes:
 # ---- Landlock ----
 
 
-def _ruleset(library: ctypes.CDLL, folders: Iterable[str]) -> int:
+def _ruleset(folders: Iterable[str]) -> int:
     """A descriptor of the rules: read below `folders`; no other file, no TCP, no signal to a process outside."""
-    version = library.syscall(_CREATE_RULESET, None, 0, 1)
+    version = LIBC.syscall(_CREATE_RULESET, None, 0, 1)
     if version < 1:
         raise OSError(f"Landlock: {os.strerror(ctypes.get_errno())} (Linux has it since 5.13, where it is enabled)")
     rights = (1 << _FILE_RIGHTS.get(version, 16)) - 1
     attributes = _RulesetAttributes(rights, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
-    ruleset: int = library.syscall(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
+    ruleset: int = LIBC.syscall(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
     if ruleset < 0:
         raise OSError(f"Landlock: {os.strerror(ctypes.get_errno())}")
     for path in folders:
-        _allow_reading(library, ruleset, path)
+        _allow_reading(ruleset, path)
     os.dup2(ruleset, RULESET_FD, inheritable=False)
     os.close(ruleset)
     return RULESET_FD
 
 
-def _allow_reading(library: ctypes.CDLL, ruleset: int, path: str) -> None:
+def _allow_reading(ruleset: int, path: str) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:  # not on this system
         return
     rights = _READ_FILE | (_READ_DIR if os.path.isdir(path) else 0)  # noqa: PTH112  # servers stay light
     rule = _PathRule(rights, descriptor)
-    if library.syscall(_ADD_RULE, ruleset, 1, ctypes.byref(rule), 0):
+    if LIBC.syscall(_ADD_RULE, ruleset, 1, ctypes.byref(rule), 0):
         raise OSError(f"Landlock: {path}: {os.strerror(ctypes.get_errno())}")
     os.close(descriptor)

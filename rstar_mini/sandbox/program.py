@@ -11,39 +11,33 @@ import os
 import random
 import sys
 import types
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from rstar_mini.sandbox.guard import ForbiddenImport
+from rstar_mini.sandbox.wire import SECRET_BYTES
 
 FILENAME = "<program>"
-RECORD_FD = 3  # the private channel; 0, 1 and 2 belong to the program
-SECRET_BYTES = 16
+RECORD_FD, CODE_FD = 3, 4  # to write the record to, and to read code and secret from; 0 to 2 are the program's
 _MAX_MESSAGE = 300  # characters; a whole record stays far below what the channel holds
+_OUT_OF_MEMORY = "MemoryError: the program needs more memory than it may use"
 
 
-class Limits(NamedTuple):
-    """What one program may use; `memory_mb` counts on top of what the server itself holds."""
+def receive(descriptor: int, size: int) -> bytes:
+    """The next `size` bytes; fewer when the other side is gone."""
+    data = b""
+    while len(data) < size and (part := os.read(descriptor, size - len(data))):
+        data += part
+    return data
 
-    cpu_seconds: float
-    wall_seconds: float
-    memory_mb: int
-    output_chars: int
 
-
-def execute(code: str, builtins: dict[str, Any], secret_fd: int = RECORD_FD) -> NoReturn:
-    """Run a program in a fresh `__main__`, write its record (see `read_record`) to `RECORD_FD`, and end.
+def execute(code: str, builtins: dict[str, Any]) -> NoReturn:
+    """Run a program in a fresh `__main__`, write its record (see `wire.read_record`) to `RECORD_FD`, and end.
 
     The secret that makes a record valid is read before the program starts and waits on the evaluation stack, in no
     variable: walking up the frames shows it to nobody, and a program that leaves early cannot write it.
     """
-    os.write(RECORD_FD, os.read(secret_fd, SECRET_BYTES) + _run(code, builtins))
+    os.write(RECORD_FD, os.read(CODE_FD, SECRET_BYTES) + _run(code, builtins))
     os._exit(0)
-
-
-def read_record(record: bytes, secret: bytes) -> tuple[str, str] | None:
-    """(kind, message) of a program that came to its end, or None: the message, then the secret, then the kind."""
-    message, found, kind = record.rpartition(secret)
-    return (kind.decode("ascii", "replace"), message.decode("utf-8", "replace")) if found else None
 
 
 def _run(code: str, builtins: dict[str, Any]) -> bytes:
@@ -52,6 +46,7 @@ def _run(code: str, builtins: dict[str, Any]) -> bytes:
     What is said of an error is written first. The kinds are constants in the code, and nothing that the program can
     replace is used between an error and them, so that no error becomes an "ok".
     """
+    os.close(CODE_FD)
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     # The site module, which servers do without, would have defined exit and quit.
     main.__dict__.update(__builtins__=builtins, exit=sys.exit, quit=sys.exit)
@@ -60,7 +55,7 @@ def _run(code: str, builtins: dict[str, Any]) -> bytes:
     try:
         _execute(code, main.__dict__)
     except MemoryError as error:
-        _write_message("MemoryError: the program needs more memory than it may use" + _where(error))
+        _write_message(_describe(error) if error.args else _OUT_OF_MEMORY + _where(error))
         return b"memory"
     except (PermissionError, ForbiddenImport) as error:
         _write_message(_describe(error))
@@ -76,7 +71,7 @@ def _execute(code: str, namespace: dict[str, Any]) -> None:
     try:
         exec(compile(code, FILENAME, "exec", dont_inherit=True), namespace)
     except SystemExit as error:
-        if error.code not in (None, 0):
+        if error.code is not None and (type(error.code) is not int or error.code):
             raise
     finally:
         for stream in (sys.stdout, stdout):
@@ -91,7 +86,7 @@ def _write_message(message: str) -> None:
 def _describe(error: BaseException) -> str:
     """One line such as "NameError: name 'x' is not defined (line 2)"."""
     try:
-        message = error.msg if isinstance(error, SyntaxError) else str(error)
+        message = error.msg or "" if isinstance(error, SyntaxError) else str(error)
     except BaseException:  # the program's own exception class may fail here too
         message = ""
     line = " ".join(message.split())[:_MAX_MESSAGE]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from rstar_mini.errors import UserError
-from rstar_mini.sandbox.program import Limits
+from rstar_mini.sandbox.wire import ENDED, REPLY, REQUEST, SECRET_BYTES, Limits, read_record
 
 Facts = dict[str, Any]  # what a server saw of one program: exit, record, stdout, cpu, wall, ended, isolation, missing
 
@@ -26,8 +27,16 @@ _IN_FLIGHT = 2  # programs given to a server at once, so that it never waits for
 _PATIENCE = 60.0  # seconds without any reply, on top of a program's own time, before servers count as hung
 
 # A server must not load the real packages: what they import would make every fork slower. So empty ones stand in.
+# And its addresses must not be random: the order of a set of objects, and so what a program prints, hangs on them.
 _BOOT = """
 import importlib, sys, types
+if sys.platform == "linux":
+    import ctypes, os
+    libc, no_random = ctypes.CDLL(None), 0x0040000
+    now = libc.personality(0xFFFFFFFF)  # asks only
+    fixed = now >= 0 and libc.personality(now | no_random) >= 0 and libc.personality(0xFFFFFFFF) & no_random
+    if fixed and not now & no_random:
+        os.execv(sys.executable, sys.orig_argv)
 package, sandbox, server, function = sys.argv[1:5]
 for name, folder in ("rstar_mini", package), ("rstar_mini.sandbox", sandbox):
     sys.modules[name] = types.ModuleType(name)
@@ -39,9 +48,9 @@ getattr(importlib.import_module("rstar_mini.sandbox." + server), function)(*sys.
 class Server:
     """One server process, the programs it was given and has not answered, and the thread that reads its replies."""
 
-    def __init__(self, layers: str, warm_up: tuple[str, ...], inbox: SimpleQueue[tuple[Server, bytes]]) -> None:
+    def __init__(self, layers: str, warm_up: tuple[str, ...], inbox: SimpleQueue[tuple[Server, Facts | None]]) -> None:
         self.pending: deque[int] = deque()
-        self.answered = False
+        self.about: dict[str, str] = {}
         self.folder = tempfile.mkdtemp(prefix="rstar-mini-")
         here = Path(__file__).parent
         # Not -I: it would ignore PYTHONHASHSEED too. These flags with a bare environment isolate just as well.
@@ -58,18 +67,27 @@ class Server:
         self.reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
         self.reader.start()
 
-    def _read(self, inbox: SimpleQueue[tuple[Server, bytes]]) -> None:
+    def _read(self, inbox: SimpleQueue[tuple[Server, Facts | None]]) -> None:
+        """Put the facts of each reply into the inbox, and None at the end."""
         assert self.process.stdout
-        for line in self.process.stdout:
-            inbox.put((self, line))
-        inbox.put((self, b""))
+        with contextlib.suppress(ValueError, struct.error):  # a reply that was cut off
+            self.about = json.loads(self.process.stdout.readline())
+            while True:
+                code, cpu, wall, ended, record, stdout = REPLY.unpack(self.process.stdout.read(REPLY.size))
+                secret = self.process.stdout.read(SECRET_BYTES)
+                found = read_record(self.process.stdout.read(record), secret)
+                text = self.process.stdout.read(stdout).decode("utf-8", "replace")
+                facts = {"exit": code, "cpu": cpu, "wall": wall, "ended": ENDED[ended], "record": found, "stdout": text}
+                inbox.put((self, facts | self.about))
+        inbox.put((self, None))
 
     def send(self, index: int, code: str, limits: Limits) -> None:
         """Queue a program. If the server is dead, its end of output, which follows, brings the program back."""
         assert self.process.stdin
         self.pending.append(index)
         try:
-            self.process.stdin.write(json.dumps([code, *limits]).encode() + b"\n")
+            data = code.encode("utf-8", "surrogatepass")
+            self.process.stdin.write(REQUEST.pack(len(data), *limits) + data)
             self.process.stdin.flush()
         except OSError:
             self.process.kill()
@@ -92,7 +110,7 @@ class Servers:
     def __init__(self, size: int, layers: str, warm_up: tuple[str, ...]) -> None:
         self.size, self.layers, self.warm_up = size, layers, warm_up
         self.alive: list[Server] = []
-        self.inbox: SimpleQueue[tuple[Server, bytes]] = SimpleQueue()
+        self.inbox: SimpleQueue[tuple[Server, Facts | None]] = SimpleQueue()
 
     def run(self, codes: list[str], limits: Limits) -> list[Facts]:
         """Run every program once and return the facts in the same order.
@@ -122,7 +140,7 @@ class Servers:
 
     def _collect(self, waiting: deque[int], facts: dict[int, Facts], patience: float) -> None:
         try:
-            server, line = self.inbox.get(timeout=patience)
+            server, found = self.inbox.get(timeout=patience)
         except Empty:  # a program stopped its server; killing it brings the end of output that is handled below
             for server in self.alive:
                 if server.pending:
@@ -130,13 +148,12 @@ class Servers:
             return
         if server not in self.alive:
             return
-        if line:
-            server.answered = True
-            facts[server.pending.popleft()] = json.loads(line)
+        if found is not None:
+            facts[server.pending.popleft()] = found
             return
         self.alive.remove(server)
         server.stop()
-        if not server.answered and server.process.returncode > 0:
+        if not server.about and server.process.returncode > 0:
             code = server.process.returncode
             raise UserError(f"the sandbox's Python, {sys.executable}, ended with code {code} at start: does it run?")
         if server.pending:
