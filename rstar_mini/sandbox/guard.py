@@ -16,9 +16,9 @@ ALLOWED_MODULES = frozenset(
     """
     __future__ _strptime abc array ast base64 binascii bisect builtins calendar cmath collections contextlib copy
     copyreg dataclasses datetime decimal dis enum fractions functools gc graphlib hashlib heapq inspect io itertools
-    json locale logging math mpmath networkx numbers numpy operator pickle pprint queue random re scipy secrets signal
-    statistics string struct sympy sys textwrap threading time timeit traceback types typing typing_extensions unicodedata uuid
-    warnings weakref zoneinfo
+    json locale logging math mpmath networkx numbers numpy operator pickle pprint queue random re scipy secrets
+    signal statistics string struct sympy sys textwrap threading time timeit traceback types typing
+    typing_extensions unicodedata uuid warnings weakref zoneinfo
     """.split()
 )
 
