@@ -146,6 +146,21 @@ def evaluate(
 
 
 @app.command()
+def verify(run: RunArgument = DEFAULT_RUN) -> None:
+    """Check every file of a run against the digest that was recorded when it was written."""
+    from rstar_mini import api
+
+    this = api.load_run(run)
+    wrong = this.verify()
+    for line in wrong:
+        _say(line)
+    if wrong:
+        again = "delete the rounds concerned and all later ones, and rstar-mini evolve makes them again"
+        _fail(f"{len(wrong)} files of {run} are not as they were written; {again}", 1)
+    _say(f"{run}: all {len({row['file'] for row in this.digests.rows()})} files are as they were written")
+
+
+@app.command()
 def report(run: RunArgument = DEFAULT_RUN) -> None:
     """Write the report of a run: one HTML page with tables, figures, trees and pairs."""
     from rstar_mini import api

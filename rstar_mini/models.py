@@ -17,11 +17,11 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from rstar_mini.code_cot import TAGS
 from rstar_mini.errors import UserError
 from rstar_mini.files import whole_folder
 from rstar_mini.paths import cache_dir, data_file
 from rstar_mini.ppm.model import ppm_from_policy
-from rstar_mini.training import AnyModel
 
 logging.disable_progress_bar()  # loading takes milliseconds here, and its bars would break ours
 
@@ -50,6 +50,9 @@ def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"cannot load the model '{name}': {reason}; give a folder, or connect to the Hub") from error
+    for tag in TAGS:
+        if str(tokenizer.decode(tokenizer.encode(tag, add_special_tokens=False))).strip() != tag:
+            raise UserError(f"the tokenizer of '{name}' cannot write the tag {tag}; its model could never end a step")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -71,12 +74,6 @@ def load_ppm(folder: Path, policy: PreTrainedModel) -> PreTrainedModel:
     if not (folder / "adapter_config.json").exists():
         return AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     return PeftModel.from_pretrained(ppm_from_policy(policy), folder).merge_and_unload().eval()
-
-
-def save_model(model: AnyModel, folder: Path) -> None:
-    """Save a model, or only the adapters of one that has them; the folder appears whole."""
-    with whole_folder(folder) as aside:
-        model.save_pretrained(str(aside))
 
 
 def save_compact(model: PreTrainedModel, folder: Path) -> None:

@@ -1,20 +1,90 @@
-"""What the two trainings (policy and PPM) share: TRL's trainers, quiet, reproducible, and with our progress."""
+"""What the two trainings (policy and PPM) share: TRL's trainers, quiet, reproducible, resumable, with our progress."""
 
 from __future__ import annotations
 
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from torch.utils.data import Sampler
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.utils import logging
 
 from rstar_mini.errors import UserError
+from rstar_mini.files import sync_tree, write_bytes
 from rstar_mini.progress import Progress
 from rstar_mini.recipes.schema import Training
 
 AnyModel = PreTrainedModel | PeftModel
 """A model, with LoRA adapters or without."""
+
+
+_WHOLE = "whole"  # the file that says that a checkpoint was written to its end
+
+
+class EpochSampler(Sampler[int]):
+    """Sequences of like length together, in an order that depends on the seed and the epoch alone.
+
+    Transformers' own order hangs on all random numbers drawn before, which a resumed training has not drawn.
+    """
+
+    def __init__(self, sampler: LengthGroupedSampler, seed: int) -> None:
+        self.sampler, self.seed = sampler, seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of an epoch."""
+        self.sampler.generator = torch.Generator().manual_seed(1_000_003 * self.seed + epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.sampler)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+
+class Resumable(Trainer):
+    """A trainer whose order of data can be taken up again in the middle; put it before TRL's trainer."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        sampler = super()._get_train_sampler(train_dataset)
+        assert isinstance(sampler, LengthGroupedSampler)  # trainer_settings ask for it
+        return EpochSampler(sampler, self.args.seed)
+
+
+class CheckpointCallback(TrainerCallback):
+    """Asks for a checkpoint every so many seconds, and marks those that are whole."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.last = seconds, time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """After each optimiser step."""
+        control.should_save = time.monotonic() - self.last >= self.seconds
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Bring the checkpoint to the disk, then mark it."""
+        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        sync_tree(folder)
+        write_bytes(folder / _WHOLE, b"")
+        self.last = time.monotonic()
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint; what is not whole is removed."""
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        if (path / _WHOLE).exists():
+            whole.append(path)
+        else:
+            shutil.rmtree(path)
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 class ProgressCallback(TrainerCallback):
@@ -26,6 +96,7 @@ class ProgressCallback(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """A new stage, one unit a step."""
         self.progress.stage(self.name, state.max_steps)
+        self.progress.advance(state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """One unit done."""
@@ -64,6 +135,7 @@ def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
         "activation_checkpointing": False,
         "train_sampling_strategy": "group_by_length",
         "save_strategy": "no",
+        "save_total_limit": 2,
         "report_to": "none",
         "disable_tqdm": True,
         "logging_steps": 1,
@@ -83,11 +155,18 @@ def with_adapters(model: PreTrainedModel, settings: Training, task: TaskType) ->
     return get_peft_model(model, config)
 
 
-def run_trainer(trainer: Trainer, progress: Progress, name: str) -> list[dict[str, float]]:
-    """Train, and return the log rows that carry a loss (timings left out)."""
+def run_trainer(trainer: Trainer, progress: Progress, name: str, checkpoint_seconds: float) -> list[dict[str, float]]:
+    """Train, going on from the last checkpoint; return the log rows that carry a loss (timings left out)."""
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(progress, name))
-    trainer.train()
+    trainer.add_callback(CheckpointCallback(checkpoint_seconds))
+    checkpoint = last_checkpoint(Path(str(trainer.args.output_dir)))
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # else every resuming warns of tied weights, which are not in checkpoints
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        logging.set_verbosity(verbosity)
     trainer.model.eval().cpu()  # type: ignore[union-attr]  # None is there for model_init, which is never used here
     return [
         {key: round(value, 6) for key, value in row.items() if key in ("step", "loss", "accuracy")}

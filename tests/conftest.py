@@ -14,3 +14,13 @@ def base():
     from rstar_mini.models import load_base
 
     return load_base("tiny")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A whole small run, for the tests of one module."""
+    from small_runs import SMALL
+
+    import rstar_mini
+
+    return rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", overrides=SMALL)

@@ -1,11 +1,9 @@
 """A whole small run: what it leaves on disk, that it can be repeated to the byte, and how it refuses."""
 
-import hashlib
 import json
-import os
-from pathlib import Path
 
 import pytest
+from small_runs import SMALL, digests
 
 import rstar_mini
 from rstar_mini.errors import UserError
@@ -17,28 +15,6 @@ from rstar_mini.recipes.schema import Round
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Expander
 from rstar_mini.types import Problem
-
-SMALL = [
-    "problems.limit=24",
-    "search.shard=16",
-    "evaluation.limit=12",
-    "evaluation.candidates=3",
-    "evaluation.rollouts=2",
-    "sft.epochs=1",
-    "ppm.epochs=1",
-    "rounds=[{annotation: terminal, candidates: 5, rollouts: 6},"
-    " {annotation: ppm, candidates: 4, rollouts: 4, unsolved_rollouts: [2], new_seeds: 1}]",
-]
-
-
-def digests(folder: Path) -> dict[str, str]:
-    files = [f for f in sorted(folder.rglob("*")) if f.is_file()]
-    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", overrides=SMALL)
 
 
 def test_a_run_leaves_trees_trajectories_pairs_models_and_metrics(run):
@@ -112,15 +88,6 @@ def test_a_folder_that_is_not_a_run_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="is not a run"):
         rstar_mini.load_run(tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == ["precious.txt"]
-
-
-def test_a_run_that_another_process_works_on_is_refused(run):
-    (run.path / "lock").write_text(f"{os.getppid()}\n")
-    with pytest.raises(UserError, match=f"process {os.getppid()} is working on"):
-        rstar_mini.evolve("tiny", run.path, overrides=SMALL)
-    (run.path / "lock").write_text("999999999\n")  # nobody: taken over
-    rstar_mini.evolve("tiny", run.path, overrides=SMALL)
-    assert not (run.path / "lock").exists()
 
 
 @pytest.mark.parametrize(("rounds", "message"), [(0, "rounds 1 to 2"), (3, "rounds 1 to 2")])

@@ -71,11 +71,11 @@ def test_a_prefix_is_read_once_by_the_ppm(base):
     assert scorer.cache.forwarded - before == len(tokenizer.encode(pair(0).chosen)) + 1
 
 
-def test_training_learns_the_order(base):
+def test_training_learns_the_order(base, tmp_path):
     model, tokenizer = base
     pairs = [pair(i) for i in range(32)]
     settings = Ppm(epochs=4, batch=16, lr=1e-3, warmup=1)
-    trained, curve = train_ppm(model, tokenizer, Prompt(), pairs, settings, 0, Silent())
+    trained, curve = train_ppm(model, tokenizer, Prompt(), pairs, settings, 0, Silent(), tmp_path)
     fresh = [pair(i) for i in range(40, 50)]
     assert pair_accuracy(trained, tokenizer, Prompt(), fresh) == {"correct": 10, "n": 10}
     assert trained is not model and curve[-1]["loss"] < math.log(2)

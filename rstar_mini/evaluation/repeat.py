@@ -12,7 +12,7 @@ from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evaluation.systems import Outcome, evaluate
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import read_json, write_json
+from rstar_mini.files import read_json
 from rstar_mini.problems import load_problems
 from rstar_mini.progress import Progress
 from rstar_mini.sandbox import Sandbox
@@ -41,7 +41,7 @@ def evaluate_seeds(
             row["pooled"] = summarise(problems, pooled, 0)
             progress.say(f"round {number}, {seeds} seeds: {headline(row['pooled'])}")
             result["rounds"].append(row)
-    write_json(run.path / "evaluation.json", result)
+    run.write_json(run.path / "evaluation.json", result)
     return result
 
 
@@ -62,5 +62,5 @@ def _evaluate(
         scorer = models.scorer(number) if number else None
         name = f"{seed}/evaluation"
         outcomes = evaluate(problems, models.policy(number), scorer, box, run.recipe, name, progress.advance)
-        write_json(kept, {name: asdict(outcome) for name, outcome in outcomes.items()})
+        run.write_json(kept, {name: asdict(outcome) for name, outcome in outcomes.items()})
     return {name: Outcome(**row) for name, row in read_json(kept).items()}

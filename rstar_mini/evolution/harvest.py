@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import write_jsonl
 from rstar_mini.finetune.trajectories import best_trajectories
 from rstar_mini.ppm.pairs import preference_pairs
 from rstar_mini.types import Problem
@@ -19,15 +18,15 @@ def harvest(run: Run, number: int, problems: Sequence[Problem]) -> dict[str, Any
     trajectories = best_trajectories(trees, recipe.sft.per_problem)
     pairs = preference_pairs(trees, recipe.ppm.per_side, recipe.ppm.margin)
     solved = {tree.problem.id for tree in trees if tree.solved}
-    write_jsonl(
+    run.write_jsonl(
         folder / "trajectories.jsonl",
         (
             {"prompt": t.problem.question, "completion": t.text, "qs": list(t.qs), "problem": t.problem.to_json()}
             for t in trajectories
         ),
     )
-    write_jsonl(folder / "pairs.jsonl", (pair.to_json() for pair in pairs))
-    write_jsonl(folder / "unsolved.jsonl", (p.to_json() for p in problems if p.id not in solved))
+    run.write_jsonl(folder / "pairs.jsonl", (pair.to_json() for pair in pairs))
+    run.write_jsonl(folder / "unsolved.jsonl", (p.to_json() for p in problems if p.id not in solved))
     return {"coverage": coverage(problems, solved), "trajectories": len(trajectories), "pairs": len(pairs)}
 
 

@@ -7,6 +7,10 @@ policy, the PPM, the evaluation.
 from __future__ import annotations
 
 import gc
+import os
+import platform
+import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +26,8 @@ from rstar_mini.evolution.harvest import harvest
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Searcher
-from rstar_mini.files import read_json, read_jsonl, write_json
+from rstar_mini.files import read_json, read_jsonl
 from rstar_mini.finetune.sft import train_policy
-from rstar_mini.models import save_model
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
 from rstar_mini.problems import load_problems
 from rstar_mini.progress import Progress
@@ -61,13 +64,25 @@ class Evolution:
 
     def evolve(self, rounds: int) -> None:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
-        with self.run.owned():
+        with self.run.owned() as mended:
+            self._note_start(mended)
             for number in range(rounds + 1):
                 if not (self.run.round(number) / "metrics.json").exists():
                     self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))
+                    start = time.monotonic()
                     self._round(number)
+                    self.run.note("round finished", round=number, seconds=round(time.monotonic() - start, 1))
                     gc.collect()
         self.progress.say(budget_line(spent(self.run.metrics()), self.recipe.budget))
+
+    def _note_start(self, mended: Sequence[str]) -> None:
+        """Where and how this run goes on, into its events."""
+        machine = {"host": platform.node(), "pid": os.getpid(), "system": platform.platform()}
+        isolation = {"isolation": str(self.box.isolation), "stronger would need": self.box.missing}
+        self.run.note("start", **machine, **{key: value for key, value in isolation.items() if value})
+        for line in mended:
+            self.run.note("mended", what=line)
+            self.progress.say(line)
 
     def _plan(self, number: int) -> str:
         settings = self.recipe.rounds[number - 1]
@@ -87,7 +102,7 @@ class Evolution:
             if self.recipe.method == "mcts":
                 metrics |= self._train_ppm(number, folder)
         metrics["evaluation"] = self._evaluate(number)
-        write_json(folder / "metrics.json", metrics)
+        self.run.write_json(folder / "metrics.json", metrics)
 
     def _search(self, number: int) -> dict[str, Any]:
         """Trees for all problems with the models of the round before, then trajectories and pairs from them."""
@@ -98,7 +113,7 @@ class Evolution:
 
     def _train_policy(self, number: int, folder: Path) -> dict[str, Any]:
         """Section 3.2: from the base model, on the best trajectories of this round's trees."""
-        log = folder / "policy-log.json"
+        log, checkpoints = folder / "policy-log.json", folder / ".policy-checkpoints"
         if not log.exists():
             trajectories = [trajectory_from_row(row) for row in read_jsonl(folder / "trajectories.jsonl")]
             if not trajectories:
@@ -114,10 +129,12 @@ class Evolution:
                 self.recipe.sft,
                 self.recipe.seed + number,
                 self.progress,
+                checkpoints,
                 f"round {number}: policy",
             )
-            save_model(model, folder / "policy")
-            write_json(log, {"curve": curve})
+            self.run.write_model(model, folder / "policy")
+            self.run.write_json(log, {"curve": curve})
+        shutil.rmtree(checkpoints, ignore_errors=True)
         return {"sft": _curve_ends(log)}
 
     def _train_ppm(self, number: int, folder: Path) -> dict[str, Any]:
@@ -125,7 +142,7 @@ class Evolution:
 
         Of all rounds, because the better the policy, the fewer wrong steps its own trees have to show.
         """
-        log = folder / "ppm-log.json"
+        log, checkpoints = folder / "ppm-log.json", folder / ".ppm-checkpoints"
         if not log.exists():
             pairs = [pair for earlier in range(1, number + 1) for pair in self.run.pairs(earlier)]
             held = {p.id for p in _every(self.problems, self.recipe.ppm.validation)}
@@ -137,13 +154,14 @@ class Evolution:
             policy, prompt = self.models.weights(number), self.models.prompt(number)
             seed, name = self.recipe.seed + number, f"round {number}: PPM"
             model, curve = train_ppm(
-                policy, self.models.tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, name
+                policy, self.models.tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, checkpoints, name
             )
             accuracy = pair_accuracy(
                 model, self.models.tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held]
             )
-            save_model(model, folder / "ppm")
-            write_json(log, {"curve": curve, "accuracy": accuracy})
+            self.run.write_model(model, folder / "ppm")
+            self.run.write_json(log, {"curve": curve, "accuracy": accuracy})
+        shutil.rmtree(checkpoints, ignore_errors=True)
         return {"ppm": _curve_ends(log), "ppm_accuracy": read_json(log)["accuracy"]}
 
     def _evaluate(self, number: int) -> dict[str, Any]:

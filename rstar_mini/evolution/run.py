@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from rstar_mini.errors import UserError
-from rstar_mini.files import read_json, read_jsonl, write_bytes
+from rstar_mini.evolution.ledger import Ledger
+from rstar_mini.files import json_bytes, jsonl_bytes, read_json, read_jsonl, whole_folder, write_bytes
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.recipes import Recipe, differences, load_recipe
 from rstar_mini.types import Problem, Tree
 
-RECIPE, LOCK = "recipe.yaml", "lock"
+if TYPE_CHECKING:
+    from rstar_mini.training import AnyModel
+
+RECIPE, LOCK, OWNER = "recipe.yaml", "lock", "owner.json"
+EVENTS, DIGESTS = "events.jsonl", "digests.jsonl"
+NOT_RECORDED = (LOCK, OWNER, EVENTS, DIGESTS, "report.html")
 
 
 class Run:
@@ -24,12 +36,15 @@ class Run:
 
     runs/NAME/
       recipe.yaml  report.html
+      events.jsonl   what happened when: starts, isolation, times, faults
+      digests.jsonl  the SHA-256 of every file, written before the file is; `rstar-mini verify` compares
       round-0/ metrics.json                                   the base model
       round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl policy/ ppm/ metrics.json
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
+        self.events, self.digests = Ledger(path / EVENTS), Ledger(path / DIGESTS)
 
     @classmethod
     def load(cls, path: Path) -> Run:
@@ -54,27 +69,92 @@ class Run:
             if changed := differences(run.recipe, recipe):
                 raise UserError(f"{path} belongs to another recipe ({'; '.join(changed)}); choose another --run")
             return run
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(map(_not_ours, path.iterdir()))):
             raise UserError(f"{path} exists and is not a run; choose another --run")
-        text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-        write_bytes(path / RECIPE, text.encode())
-        return cls(path, recipe)
+        path.mkdir(parents=True, exist_ok=True)
+        run, text = cls(path, recipe), yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+        run._write(path / RECIPE, text.encode())
+        return run
 
     @contextmanager
-    def owned(self) -> Iterator[None]:
-        """Hold the lock of the run; a lock whose owner is dead is taken over.
+    def owned(self) -> Iterator[list[str]]:
+        """Hold the lock of the run, and mend what a killed owner left; yields a line about each thing mended.
+
+        The system frees the lock of a process that ends, however it ends.
 
         Raises:
             UserError: another live process works on this run.
         """
-        lock = self.path / LOCK
-        if lock.exists() and (owner := lock.read_text().strip()).isdigit() and _alive(int(owner)):
-            raise UserError(f"process {owner} is working on {self.path}; wait for it, or choose another --run")
-        write_bytes(lock, f"{os.getpid()}\n".encode())
+        lock = FileLock(self.path / LOCK)
         try:
-            yield
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            owner = self._owner()
+            raise UserError(f"{owner} is working on {self.path}; wait for it, or choose another --run") from error
+        try:
+            mended = [line for ledger in (self.events, self.digests) if (line := ledger.repair())]
+            for left in [*self.path.rglob(".*.part")]:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
+            write_bytes(self.path / OWNER, json_bytes(who))
+            yield mended
         finally:
-            lock.unlink(missing_ok=True)
+            (self.path / OWNER).unlink(missing_ok=True)
+            lock.release()
+
+    def _owner(self) -> str:
+        """Who holds the lock, in words."""
+        try:
+            owner = read_json(self.path / OWNER)
+            return f"process {owner['pid']} on {owner['host']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+    def note(self, event: str, **details: Any) -> None:
+        """Add to the run's events, with the time."""
+        self.events.append({"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event} | details)
+
+    def write_json(self, path: Path, data: Any) -> None:
+        """Write indented JSON into the run."""
+        self._write(path, json_bytes(data))
+
+    def write_jsonl(self, path: Path, rows: Iterable[dict[str, Any]]) -> None:
+        """Write one JSON object a line into the run; gzipped, without a time, when the name ends in .gz."""
+        data = jsonl_bytes(rows)
+        self._write(path, gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
+
+    def write_model(self, model: AnyModel, folder: Path) -> None:
+        """Save a model, or only the adapters of one that has them; the folder appears whole."""
+        with whole_folder(folder) as aside:
+            model.save_pretrained(str(aside))
+            for file in sorted(aside.rglob("*")):
+                if file.is_file():
+                    self._record(folder / file.relative_to(aside), file.read_bytes())
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self._record(path, data)
+        write_bytes(path, data)
+
+    def _record(self, path: Path, data: bytes) -> None:
+        """Before the file is there: so a file without a record, or with another, is no file of this run."""
+        name = path.relative_to(self.path).as_posix()
+        self.digests.append({"file": name, "sha256": hashlib.sha256(data).hexdigest()})
+
+    def verify(self) -> list[str]:
+        """Every file against its recorded digest; returns a line about each that is wrong."""
+        recorded = {row["file"]: row["sha256"] for row in self.digests.rows()}
+        found = {
+            file.relative_to(self.path).as_posix(): file
+            for file in self.path.rglob("*")
+            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(self.path).parts)
+        }
+        wrong = [f"{name}: missing" for name in recorded if name not in found]
+        for name, file in sorted(found.items()):
+            if name in recorded and hashlib.sha256(file.read_bytes()).hexdigest() != recorded[name]:
+                wrong.append(f"{name}: not as it was written")
+            elif name not in recorded and name not in NOT_RECORDED:
+                wrong.append(f"{name}: not written by this run")
+        return wrong
 
     def round(self, number: int) -> Path:
         """The directory of a round; 0 is the base model."""
@@ -105,14 +185,6 @@ class Run:
         return max(numbers, default=0)
 
 
-def _alive(pid: int) -> bool:
-    """True when another process with this id runs."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _not_ours(path: Path) -> bool:
+    """False for what a run leaves that was killed before its recipe was written."""
+    return path.name != DIGESTS and not path.name.startswith(".")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import read_json, write_json, write_jsonl
+from rstar_mini.files import read_json
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Progress
@@ -114,14 +114,20 @@ class Searcher:
             "sampled": sum(tree.tokens for tree in trees),
             "nodes": sum(1 for tree in trees for _ in tree.nodes()),
         }
+        shrunk = counts.pop("shrunk")
+        if shrunk:  # other batch sizes round otherwise: this shard need not come out the same on another machine
+            counts["out_of_memory"] = shrunk
+            self.run.note("out of memory", round=self.number, shard=shard, times=shrunk)
+            self.progress.say(f"memory ran out in shard {shard}; it went on with smaller batches")
         self.policy.forget()
         if self.scorer:
             self.scorer.forget()
-        write_jsonl(self.folder / f"shard-{shard:04d}.jsonl.gz", (tree.to_json() for tree in trees))
-        write_json(self.folder / f"shard-{shard:04d}.json", counts)
+        self.run.write_jsonl(self.folder / f"shard-{shard:04d}.jsonl.gz", (tree.to_json() for tree in trees))
+        self.run.write_json(self.folder / f"shard-{shard:04d}.json", counts)
 
     def _counters(self) -> dict[str, int]:
         return {
             "policy_forwarded": self.policy.cache.forwarded,
             "ppm_forwarded": self.scorer.cache.forwarded if self.scorer else 0,
+            "shrunk": self.policy.cache.shrunk + (self.scorer.cache.shrunk if self.scorer else 0),
         }

@@ -1,33 +1,33 @@
 """Make the `tiny` base model from scratch: its tokenizer and its pretraining.
 
-The shipped weights are made again by `python -m rstar_mini.finetune.pretrain --out DIR`.
+The shipped weights are made again by `python -m rstar_mini.finetune.pretrain --out DIR`; the same command goes on with
+a training that was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
+import shutil
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from random import Random
 
 import torch
-from datasets import Dataset
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast, set_seed
-from trl import SFTConfig, SFTTrainer
 
 from rstar_mini.code_cot import TAGS, split_steps
 from rstar_mini.files import new_folder
 from rstar_mini.finetune.corpus import corpus
 from rstar_mini.finetune.induction import plant_induction_head
-from rstar_mini.finetune.sft import encode_trajectory
+from rstar_mini.finetune.sft import encode_trajectory, sft_trainer
 from rstar_mini.models import save_compact
 from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.problems import load_problems
 from rstar_mini.problems.generate import CORE
 from rstar_mini.progress import Progress
 from rstar_mini.recipes.schema import Training
-from rstar_mini.training import run_trainer, trainer_settings
+from rstar_mini.training import run_trainer
 from rstar_mini.types import Problem
 
 PAD, EOS = "<pad>", "<eos>"
@@ -85,9 +85,9 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Phi3Config:
 
 
 def pretrain(
-    problems: list[Problem], settings: Training, seed: int, progress: Progress
+    problems: list[Problem], settings: Training, seed: int, progress: Progress, checkpoints: Path
 ) -> tuple[Phi3ForCausalLM, PreTrainedTokenizerFast, list[dict[str, float]]]:
-    """Train tokenizer and model on the corpus of `problems`; also returns the loss curve."""
+    """Train tokenizer and model on the corpus of `problems`, from the last checkpoint; also returns the loss curve."""
     texts = corpus(problems, Random(f"corpus-{seed}"))
     tokenizer = build_tokenizer(context + text for context, text in texts)
     encode = cached_encoder(tokenizer.encode)
@@ -95,11 +95,8 @@ def pretrain(
     set_seed(seed)
     model = Phi3ForCausalLM(tiny_config(tokenizer))
     plant_induction_head(model)
-    with tempfile.TemporaryDirectory() as scratch:
-        config = SFTConfig(scratch, dataset_kwargs={"skip_prepare_dataset": True}, **trainer_settings(settings, seed))
-        trainer = SFTTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
-        curve = run_trainer(trainer, progress, "pretraining")
-    return model, tokenizer, curve
+    trainer = sft_trainer(model, tokenizer, rows, settings, seed, checkpoints)
+    return model, tokenizer, run_trainer(trainer, progress, "pretraining", settings.checkpoint_seconds)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -114,12 +111,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     with best_progress() as progress:
         settings = SETTINGS.model_copy(update={"epochs": arguments.epochs})
-        model, tokenizer, curve = pretrain(
-            load_problems("generated", "train", families=CORE, levels=LEVELS), settings, arguments.seed, progress
-        )
+        checkpoints = arguments.out.with_name(f".{arguments.out.name}-seed-{arguments.seed}-{arguments.epochs:g}")
+        problems = load_problems("generated", "train", families=CORE, levels=LEVELS)
+        model, tokenizer, curve = pretrain(problems, settings, arguments.seed, progress, checkpoints)
         progress.say(f"final loss {curve[-1]['loss']:.4f}")
     save_compact(model, arguments.out)
     tokenizer.save_pretrained(arguments.out)
+    shutil.rmtree(checkpoints)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from datasets import Dataset
 from peft import TaskType
@@ -13,8 +13,8 @@ from trl import SFTConfig, SFTTrainer
 from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
-from rstar_mini.recipes.schema import Sft
-from rstar_mini.training import AnyModel, run_trainer, trainer_settings, with_adapters
+from rstar_mini.recipes.schema import Sft, Training
+from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings, with_adapters
 from rstar_mini.types import Step, Trajectory
 
 IGNORED = -100  # label on which no loss is taken
@@ -43,15 +43,34 @@ def train_policy(
     settings: Sft,
     seed: int,
     progress: Progress,
+    checkpoints: Path,
     name: str = "policy",
 ) -> tuple[AnyModel, list[dict[str, float]]]:
-    """Fine-tune `base`, in place or wrapped in LoRA adapters, on the trajectories; returns it with its loss curve."""
+    """Fine-tune `base`, in place or wrapped in LoRA adapters, on the trajectories; returns it with its loss curve.
+
+    Goes on from the last checkpoint in the folder `checkpoints`, which the caller removes when the model is safe.
+    """
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_trajectory(encode, prompt(t.problem.question), t.steps, settings.mask_output) for t in trajectories]
     model = with_adapters(base, settings, TaskType.CAUSAL_LM)
-    with tempfile.TemporaryDirectory() as scratch:
-        config = SFTConfig(scratch, dataset_kwargs={"skip_prepare_dataset": True}, **trainer_settings(settings, seed))
-        trainer = SFTTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
-        curve = run_trainer(trainer, progress, name)
-    return model, curve
+    trainer = sft_trainer(model, tokenizer, rows, settings, seed, checkpoints)
+    return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
+
+
+def sft_trainer(
+    model: AnyModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[dict[str, list[int]]],
+    settings: Training,
+    seed: int,
+    checkpoints: Path,
+) -> SFTTrainer:
+    """TRL's trainer for rows that are token ids and labels already; also used to pretrain."""
+    arguments = trainer_settings(settings, seed)
+    config = SFTConfig(str(checkpoints), dataset_kwargs={"skip_prepare_dataset": True}, **arguments)
+    return _SFTTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
+
+
+class _SFTTrainer(Resumable, SFTTrainer):
+    pass

@@ -44,14 +44,18 @@ class Place:
 
 
 class PrefixCache:
-    """The prefixes that one model has read. `forwarded` counts the tokens that went through the model."""
+    """The prefixes that one model has read.
+
+    `forwarded` counts the tokens that went through the model, `most` is how many rows are read together, and `shrunk`
+    how often memory ran out, after which that became less.
+    """
 
     def __init__(self, backbone: PreTrainedModel, encode: Callable[[str], tuple[int, ...]]) -> None:
         backbone.set_attn_implementation(NAME)
         self.backbone = backbone
         self.encode = encode
         self.places: dict[str, Place] = {}
-        self.forwarded = 0
+        self.forwarded, self.most, self.shrunk = 0, 128, 0
 
     def forget(self) -> None:
         """Free every segment."""
@@ -82,7 +86,7 @@ class PrefixCache:
     def _advance(self, places: Sequence[Place]) -> list[Place]:
         """Forward all pending tokens but the last of each place."""
         advanced = list(places)
-        for batch in by_length([len(place.pending) - 1 for place in places]):
+        for batch in by_length([len(place.pending) - 1 for place in places], self.most):
             rows, _ = self.extend([places[i].segment for i in batch], [places[i].pending[:-1] for i in batch])
             for row, i in enumerate(batch):
                 segment = extension(rows, row, len(places[i].pending) - 1, places[i].segment)
@@ -144,7 +148,7 @@ def extension(rows: Rows, row: int, count: int, parent: Segment) -> Segment:
     return Segment(parent, torch.stack([part[row, :, :count] for part in rows.own]), parent.length + count)
 
 
-def by_length(lengths: Sequence[int], most: int = 128) -> Iterator[list[int]]:
+def by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     """Indices of all positive lengths in ascending batches, so that little of a batch is padding."""
     order = sorted((i for i, length in enumerate(lengths) if length > 0), key=lambda i: lengths[i])
     for first in range(0, len(order), most):

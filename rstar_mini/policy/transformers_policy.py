@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.code_cot import STOPS
 from rstar_mini.policy.base import Request
+from rstar_mini.policy.memory import smaller
 from rstar_mini.policy.prefix_cache import Place, PrefixCache, cached_encoder, extension
 from rstar_mini.policy.shared_prefix import Rows
 from rstar_mini.prompts import Prompt
@@ -69,12 +70,20 @@ class TransformersPolicy:
 
     @torch.inference_mode()
     def propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
-        """`n` sampled steps for each request; see `Policy.propose`."""
+        """`n` sampled steps for each request; see `Policy.propose`. When memory runs out, in smaller batches."""
         proposals: list[list[Step]] = []
         while len(proposals) < len(requests):
             rest = requests[len(proposals) :]
             fits = np.cumsum([request.n for request in rest]) <= self.batch_rows
-            proposals += self._propose(rest[: max(1, int(fits.sum()))], temperature)
+            before = self.sampled, self.cache.forwarded
+            try:
+                proposals += self._propose(rest[: max(1, int(fits.sum()))], temperature)
+            except (MemoryError, RuntimeError) as error:
+                self.forget()
+                self.batch_rows = smaller(error, self.batch_rows)
+                self.cache.most = max(1, self.cache.most // 2)
+                self.cache.shrunk += 1
+                self.sampled, self.cache.forwarded = before
         return proposals
 
     def _propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:

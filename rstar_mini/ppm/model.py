@@ -5,8 +5,8 @@ It is trained on preference pairs (Eq. 4).
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from rstar_mini.ppm.pairs import Pair
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
-from rstar_mini.training import AnyModel, run_trainer, trainer_settings, with_adapters
+from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings, with_adapters
 
 
 def reward(logits: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class PairCollator(DataCollatorForPreference):
         return super().torch_call(examples) | {"weight": torch.tensor([example["weight"] for example in examples])}
 
 
-class PPMTrainer(RewardTrainer):
+class PPMTrainer(Resumable, RewardTrainer):
     """TRL's RewardTrainer with the paper's tanh and pair weights, and batches of pairs of like length."""
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -117,24 +117,25 @@ def train_ppm(
     settings: Ppm,
     seed: int,
     progress: Progress,
+    checkpoints: Path,
     name: str = "PPM",
 ) -> tuple[AnyModel, list[dict[str, float]]]:
-    """A PPM initialised from `policy` and trained on `pairs`; returns it with its loss curve."""
+    """A PPM initialised from `policy` and trained on `pairs`; returns it with its loss curve.
+
+    Goes on from the last checkpoint in the folder `checkpoints`, which the caller removes when the model is safe.
+    """
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_pair(encode, prompt, pair) for pair in pairs]
     model = with_adapters(ppm_from_policy(policy), settings, TaskType.SEQ_CLS)
-    with tempfile.TemporaryDirectory() as scratch:
-        config = RewardConfig(scratch, **trainer_settings(settings, seed))
-        trainer = PPMTrainer(
-            model,
-            config,
-            data_collator=PairCollator(pad_token_id=tokenizer.pad_token_id),
-            train_dataset=Dataset.from_list(rows),
-            processing_class=tokenizer,
-        )
-        curve = run_trainer(trainer, progress, name)
-    return model, curve
+    trainer = PPMTrainer(
+        model,
+        RewardConfig(str(checkpoints), **trainer_settings(settings, seed)),
+        data_collator=PairCollator(pad_token_id=tokenizer.pad_token_id),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+    )
+    return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
 
 
 @torch.inference_mode()

@@ -92,6 +92,9 @@ class Training(Section):
         "full", description="train all weights, or LoRA adapters on all linear layers"
     )
     lora_rank: PositiveInt = Field(16, description="rank of the adapters")
+    checkpoint_seconds: float = Field(
+        60, ge=0, description="a training that was cut off goes on from the last step saved, at most so long ago"
+    )
 
 
 class Sft(Training):

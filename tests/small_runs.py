@@ -1,0 +1,23 @@
+"""A run small enough for tests, and how two runs are compared."""
+
+import hashlib
+from pathlib import Path
+
+SMALL = [
+    "problems.limit=24",
+    "search.shard=16",
+    "evaluation.limit=12",
+    "evaluation.candidates=3",
+    "evaluation.rollouts=2",
+    "sft.epochs=1",
+    "ppm.epochs=1",
+    "rounds=[{annotation: terminal, candidates: 5, rollouts: 6},"
+    " {annotation: ppm, candidates: 4, rollouts: 4, unsolved_rollouts: [2], new_seeds: 1}]",
+]
+DIARY = ("events.jsonl", "digests.jsonl", "lock", "owner.json")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Of all files but the diary: times, owners, and the order in which files were written."""
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.name not in DIARY]
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}

@@ -1,0 +1,149 @@
+"""A run that is stopped, robbed of memory, torn or tampered with: nothing is lost, and nothing wrong goes unnoticed."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from small_runs import SMALL
+from typer.testing import CliRunner
+
+import rstar_mini
+from rstar_mini.cli import app
+from rstar_mini.code_cot import split_steps
+from rstar_mini.errors import UserError
+from rstar_mini.finetune.sft import train_policy
+from rstar_mini.models import load_base
+from rstar_mini.policy.base import Request
+from rstar_mini.policy.prefix_cache import PrefixCache
+from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.problems import load_problems
+from rstar_mini.progress import Silent
+from rstar_mini.prompts import Prompt
+from rstar_mini.recipes.schema import Sft
+from rstar_mini.sandbox import Sandbox
+from rstar_mini.types import Problem, Trajectory
+
+
+def test_a_run_that_another_process_works_on_is_refused(run):
+    hold = f"""
+import sys
+from rstar_mini import load_run
+with load_run({str(run.path)!r}).owned():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=pipe, stdout=pipe, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"process {holder.pid} on .* is working on"):
+            rstar_mini.evolve("tiny", run.path, overrides=SMALL)
+        holder.kill()
+    assert (run.path / "owner.json").exists()  # it had no time to tidy up; its lock is free all the same
+    rstar_mini.evolve("tiny", run.path, overrides=SMALL)
+    assert not (run.path / "owner.json").exists()
+
+
+def test_torn_last_lines_are_mended_and_told(run):
+    for name in ("events.jsonl", "digests.jsonl"):
+        with (run.path / name).open("a") as file:
+            file.write('{"file": "rou')
+    said = []
+
+    class Listener(Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    rstar_mini.evolve("tiny", run.path, overrides=SMALL, progress=Listener())
+    assert sum("the last line was torn (13 bytes)" in line for line in said) == 2
+    assert [row["event"] for row in run.events.rows()].count("mended") == 2
+    assert not run.verify()
+
+
+def test_files_that_are_not_as_written_are_found(run, tmp_path):
+    copy = rstar_mini.load_run(shutil.copytree(run.path, tmp_path / "copy"))
+    assert not copy.verify()
+    (copy.round(1) / "pairs.jsonl").write_bytes(b"")
+    (copy.round(2) / "metrics.json").unlink()
+    (copy.round(1) / "mine.txt").write_text("hello")
+    assert copy.verify() == [
+        "round-2/metrics.json: missing",
+        "round-1/mine.txt: not written by this run",
+        "round-1/pairs.jsonl: not as it was written",
+    ]
+    result = CliRunner().invoke(app, ["verify", str(copy.path)])
+    assert result.exit_code == 1 and "3 files of" in result.stderr
+    result = CliRunner().invoke(app, ["verify", str(run.path)])
+    assert result.exit_code == 0 and "files are as they were written" in " ".join(result.stdout.split())
+
+
+def test_the_isolation_of_programs_is_recorded(run):
+    starts = [row for row in run.events.rows() if row["event"] == "start"]
+    with Sandbox() as box:
+        assert starts[0]["isolation"] == box.isolation
+
+
+def test_a_training_that_was_cut_off_ends_with_the_same_weights(tmp_path):
+    """Stopped in the middle of the second epoch, where the order of data is not that of the first."""
+    problems = [p for p in load_problems("generated", "train", 3000, None, [1, 2]) if p.solution][:40]
+    trajectories = [Trajectory(p, tuple(split_steps(p.solution))) for p in problems]
+    settings = Sft(epochs=3, batch=8, warmup=1, lr=1e-3, checkpoint_seconds=0)
+
+    def train(folder: Path, progress: Silent) -> tuple[str, list[dict[str, float]]]:
+        model, tokenizer = load_base("tiny")
+        model, curve = train_policy(model, tokenizer, Prompt(), trajectories, settings, 3, progress, folder)
+        return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest(), curve
+
+    class Stop(Silent):
+        steps = 0
+
+        def advance(self, amount: int = 1) -> None:
+            self.steps += amount
+            if self.steps == 8:
+                raise KeyboardInterrupt
+
+    whole = train(tmp_path / "whole", Silent())
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", Stop())
+    assert train(tmp_path / "cut", Silent()) == whole
+
+
+def test_memory_that_runs_out_makes_batches_smaller_and_is_told(run, tmp_path, monkeypatch):
+    forward = PrefixCache.forward
+
+    def short_of_memory(self, rows, ids, real):
+        if len(ids) > 30:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, rows, ids, real)
+
+    monkeypatch.setattr(PrefixCache, "forward", short_of_memory)
+    other = rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL)
+    shards = [json.loads(file.read_text()) for file in sorted((other.round(1) / "trees").glob("*.json"))]
+    assert all(shard["sampled"] for shard in shards) and any(shard.get("out_of_memory") for shard in shards)
+    assert any(row["event"] == "out of memory" for row in other.events.rows())
+    texts = [[node.step.text for node in tree.nodes()] for tree in run.trees(1)]
+    assert [[node.step.text for node in tree.nodes()] for tree in other.trees(1)] == texts
+
+
+def test_memory_for_not_even_one_row_is_said(base):
+    def never(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    policy = TransformersPolicy(*base, Prompt())
+    policy.cache.forward = never
+    with pytest.raises(UserError, match="not enough memory for one node"):
+        policy.propose([Request(Problem("a", "q", "1"), (), 8, 1)], 1.0)
+
+
+def test_another_error_in_decoding_is_not_taken_for_lack_of_memory(base):
+    def broken(*_):
+        raise RuntimeError("shapes do not match")
+
+    policy = TransformersPolicy(*base, Prompt())
+    policy.cache.forward = broken
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        policy.propose([Request(Problem("a", "q", "1"), (), 8, 1)], 1.0)
