@@ -169,7 +169,7 @@ def run_trainer(trainer: Trainer, progress: Progress, name: str, checkpoint_seco
         logging.set_verbosity(verbosity)
     trainer.model.eval().cpu()  # type: ignore[union-attr]  # None is there for model_init, which is never used here
     return [
-        {key: round(value, 6) for key, value in row.items() if key in ("step", "loss", "accuracy")}
+        {key: round(row[key], 6) for key in ("step", "loss", "accuracy") if key in row}
         for row in trainer.state.log_history
         if "loss" in row
     ]
