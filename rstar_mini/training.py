@@ -139,6 +139,7 @@ def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,
         "dataloader_pin_memory": False,
         "dataset_num_proc": None,
         "use_cpu": not torch.cuda.is_available(),
@@ -168,6 +169,8 @@ def run_trainer(trainer: Trainer, progress: Progress, name: str, checkpoint_seco
     finally:
         logging.set_verbosity(verbosity)
     trainer.model.eval().cpu()  # type: ignore[union-attr]  # None is there for model_init, which is never used here
+    if not all(parameter.isfinite().all() for parameter in trainer.model.parameters()):  # type: ignore[union-attr]
+        raise UserError(f"{name}: the weights are not numbers after step {trainer.state.global_step}; lower lr")
     return [
         {key: round(row[key], 6) for key in ("step", "loss", "accuracy") if key in row}
         for row in trainer.state.log_history

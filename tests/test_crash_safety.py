@@ -147,3 +147,33 @@ def test_another_error_in_decoding_is_not_taken_for_lack_of_memory(base):
     policy.cache.forward = broken
     with pytest.raises(RuntimeError, match="shapes do not match"):
         policy.propose([Request(Problem("a", "q", "1"), (), 8, 1)], 1.0)
+
+
+def test_a_policy_that_never_ends_a_step_is_said_and_keeps_what_is_done(tmp_path):
+    with pytest.raises(UserError, match="round 1 solved no problem"):
+        rstar_mini.evolve("tiny", tmp_path / "run", overrides=[*SMALL, "policy.max_step_tokens=1"])
+    run = rstar_mini.load_run(tmp_path / "run")
+    assert run.last_round == 0 and not run.verify()
+    assert all(len(list(tree.nodes())) == 1 and tree.root.dropped for tree in run.trees(1))
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_rounds_before(tmp_path):
+    with pytest.raises(UserError, match="round 1: policy: the loss is not a number at step [2-9].*lower lr"):
+        rstar_mini.evolve("tiny", tmp_path / "run", overrides=[*SMALL, "sft.lr=1e30", "sft.epochs=6"])
+    run = rstar_mini.load_run(tmp_path / "run")
+    assert run.last_round == 0 and run.trees(1) and not run.verify()
+
+
+def test_a_tokenizer_that_cannot_write_the_tags_is_refused_before_any_work(tmp_path):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    model, _ = load_base("tiny")
+    model.save_pretrained(tmp_path / "model")
+    words = Tokenizer(models.WordLevel({"<unk>": 0, "pens": 1, "</s>": 2}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="</s>")
+    tokenizer.save_pretrained(tmp_path / "model")
+    with pytest.raises(UserError, match="cannot write the tag <code>"):
+        rstar_mini.evolve("tiny", tmp_path / "run", overrides=[*SMALL, f"policy.base={tmp_path}/model"])
+    assert not (tmp_path / "run").exists()

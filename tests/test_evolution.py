@@ -7,13 +7,16 @@ from small_runs import SMALL, digests
 
 import rstar_mini
 from rstar_mini.errors import UserError
+from rstar_mini.evolution.harvest import harvest
+from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import round_budget, search_shard, unsolved
+from rstar_mini.files import read_jsonl
 from rstar_mini.policy import ScriptedPolicy
 from rstar_mini.progress import Silent
 from rstar_mini.recipes import load_recipe
 from rstar_mini.recipes.schema import Round
 from rstar_mini.sandbox import Sandbox
-from rstar_mini.search import Expander
+from rstar_mini.search import Budget, Expander, search
 from rstar_mini.types import Problem
 
 
@@ -147,3 +150,18 @@ def test_unsolved_problems_get_more_rollouts_then_new_seeds():
         trees = search_shard([easy, hard], expander, settings, round_budget(load_recipe("tiny"), settings), Silent())
     assert [(tree.problem.id, tree.rollouts) for tree in trees] == [("easy", 1), ("hard", 3), ("hard", 2), ("hard", 2)]
     assert [tree.problem.id for tree in unsolved(trees)] == ["hard"]
+
+
+def test_answers_that_nobody_can_judge_are_counted_and_listed(tmp_path):
+    problem = Problem("p", "How long?", "5 kg")
+
+    def script(question: str, text: str) -> list[str]:
+        return ["<answer>\\boxed{5 cm}<end_of_answer>"] if text else ["<code>\nprint(5)\n<end_of_code>"]
+
+    run = Run.create(tmp_path / "run", load_recipe("tiny", SMALL))
+    with Sandbox() as box:
+        trees = search([problem], Expander(ScriptedPolicy(script), box, seed="s"), Budget(candidates=2, rollouts=2))
+    run.write_jsonl(run.round(1) / "trees" / "shard-0000.jsonl.gz", (tree.to_json() for tree in trees))
+    assert harvest(run, 1, [problem])["undecided"] == 1
+    [row] = read_jsonl(run.round(1) / "undecided.jsonl")
+    assert row == {"problem": "p", "gold": "5 kg", "predicted": "5 cm", "times": 1}

@@ -38,19 +38,13 @@ for line in sys.stdin:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills are by POSIX signals")
 def test_a_run_killed_at_random_moments_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     overrides = [*FAST, "threads=1"]
-    command = [sys.executable, "-W", "ignore", "-c", ATTEMPTS]
-    pipe = subprocess.PIPE
     attempts, rng = 0, random.Random(0)
-    with subprocess.Popen(
-        [*command, str(tmp_path / "whole"), *overrides], stdin=pipe, stdout=pipe, text=True
-    ) as process:
+    with _runner(tmp_path / "whole", overrides) as process:
         assert process.stdin and process.stdout
         seconds = _attempt(process, None)
         assert seconds is not None
         process.stdin.close()
-    with subprocess.Popen(
-        [*command, str(tmp_path / "killed"), *overrides], stdin=pipe, stdout=pipe, text=True
-    ) as process:
+    with _runner(tmp_path / "killed", overrides) as process:
         assert process.stdin
         while attempts < KILLS:
             # Mostly short lives, so that the kills fall everywhere; a run that got to its end is begun again.
@@ -66,6 +60,11 @@ def test_a_run_killed_at_random_moments_ends_like_an_undisturbed_one(tmp_path: P
     assert not run.verify()
     starts = [row for path in tmp_path.glob("killed*/events.jsonl") for row in _rows(path) if row["event"] == "start"]
     print(f"{attempts} kills, {len(starts)} starts, undisturbed {seconds:.1f} s")
+
+
+def _runner(path: Path, overrides: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "ignore", "-c", ATTEMPTS, str(path), *overrides]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def _attempt(process: subprocess.Popen[str], seconds: float | None) -> float | None:

@@ -70,7 +70,7 @@ def _compare(predicted: str, gold: str) -> Verdict:
     if predicted == gold:
         return Verdict.EQUAL
     (name, value), (gold_name, gold_value) = split_name(predicted), split_name(gold)
-    if not (name and gold_name) or name == gold_name:
+    if name == gold_name or not ("=" in predicted and "=" in gold):
         predicted, gold = value, gold_value
     left, right = read(predicted), read(gold)
     if isinstance(left, Number) and isinstance(right, Number):
@@ -146,6 +146,23 @@ def _compare_texts(predicted: str, gold: str) -> Verdict:
         return Verdict.UNDECIDED if kinds == (Kind.OTHER, Kind.OTHER) else Verdict.DIFFERENT
     if max(len(predicted), len(gold)) > MAX_LENGTH:
         return Verdict.UNDECIDED
+    if "=" in predicted and "=" in gold:
+        return _compare_equations(predicted, gold)
+    return _by_algebra(predicted, gold)
+
+
+def _compare_equations(predicted: str, gold: str) -> Verdict:
+    """Side by side. Algebra's word that they are the same is not enough: of a = b it may have read b alone."""
+    sides, gold_sides = predicted.split("="), gold.split("=")
+    if len(sides) == len(gold_sides):
+        verdicts = sorted(_compare(a.strip(), b.strip()) for a, b in zip(sides, gold_sides, strict=True))
+        if verdicts[-1] is Verdict.EQUAL or verdicts == [Verdict.DIFFERENT, *[Verdict.EQUAL] * (len(sides) - 1)]:
+            return verdicts[0]
+    verdict = _by_algebra(predicted, gold)
+    return Verdict.UNDECIDED if verdict is Verdict.EQUAL else verdict
+
+
+def _by_algebra(predicted: str, gold: str) -> Verdict:
     same = same_expression(predicted, gold)
     return Verdict.UNDECIDED if same is None else Verdict.EQUAL if same else Verdict.DIFFERENT
 

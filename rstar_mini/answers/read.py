@@ -45,7 +45,7 @@ class Group:
 
 Reading = Number | Based | Group | str
 
-_WRAPPED = re.compile(r"(?s)\$+(.*[^$\\])\$+|\\\((.*)\\\)|\\\[(.*)\\\]|\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_WRAPPED = re.compile(r"(?s)\$+(.*[^$\\])\$+|\\\((.*)\\\)|\\\[(.*)\\\]")
 _DRESSING = tuple(
     (re.compile(pattern), new)
     for pattern, new in (
@@ -67,6 +67,7 @@ _DRESSING = tuple(
         (r"\\leq?(?:slant)?(?![A-Za-z])|<=", "≤"),
         (r"\\geq?(?:slant)?(?![A-Za-z])|>=", "≥"),
         (r"\\lt(?![A-Za-z])", "<"),
+        (r"\\approx(?![A-Za-z])|≈", "="),
         (r"\\gt(?![A-Za-z])", ">"),
         (r"\\cup(?![A-Za-z])", UNION),
         (r"\b(?:Fraction|Rational)\(\s*(-?\d+)\s*,\s*(\d+)\s*\)", r"\1/\2"),
@@ -102,11 +103,20 @@ def clean(text: str) -> str:
         return text
     if "\n" in text and "\\" not in text:  # what a program prints on several lines are several answers
         text = ",".join(text.split("\n"))
-    while wrapped := _WRAPPED.fullmatch(text):
-        text = next(part for part in wrapped.groups() if part is not None).strip()
+    while inner := _unwrapped(text):
+        text = inner
     for pattern, new in _DRESSING:
         text = pattern.sub(new, text)
     return text.strip(" ").removesuffix(".").strip(" ")
+
+
+def _unwrapped(text: str) -> str:
+    """What stands in the maths delimiters or the box around the whole text, "" without any."""
+    rest = text.removeprefix("\\boxed").strip()
+    if rest != text and rest[:1] == "{" and is_enclosed(rest):
+        return rest[1:-1].strip()
+    wrapped = _WRAPPED.fullmatch(text)
+    return next(part for part in wrapped.groups() if part is not None).strip() if wrapped else ""
 
 
 def split_name(text: str) -> tuple[str, str]:

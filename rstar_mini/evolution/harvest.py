@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from rstar_mini.types import Problem
 
 
 def harvest(run: Run, number: int, problems: Sequence[Problem]) -> dict[str, Any]:
-    """Write trajectories.jsonl, pairs.jsonl and unsolved.jsonl of a round; returns the counts for its metrics."""
+    """Write a round's trajectories, pairs, unsolved problems and undecided answers; returns the counts of them."""
     folder, recipe = run.round(number), run.recipe
     trees = run.trees(number)
     trajectories = best_trajectories(trees, recipe.sft.per_problem)
@@ -27,7 +28,18 @@ def harvest(run: Run, number: int, problems: Sequence[Problem]) -> dict[str, Any
     )
     run.write_jsonl(folder / "pairs.jsonl", (pair.to_json() for pair in pairs))
     run.write_jsonl(folder / "unsolved.jsonl", (p.to_json() for p in problems if p.id not in solved))
-    return {"coverage": coverage(problems, solved), "trajectories": len(trajectories), "pairs": len(pairs)}
+    undecided = Counter(
+        (tree.problem.id, tree.problem.answer, node.step.answer)
+        for tree in trees
+        for node in tree.terminals()
+        if node.correct is None
+    )
+    run.write_jsonl(
+        folder / "undecided.jsonl",
+        ({"problem": p, "gold": gold, "predicted": said, "times": n} for (p, gold, said), n in undecided.items()),
+    )
+    counts = {"trajectories": len(trajectories), "pairs": len(pairs), "undecided": len(undecided)}
+    return {"coverage": coverage(problems, solved)} | counts
 
 
 def coverage(problems: Sequence[Problem], solved: set[str]) -> dict[str, dict[str, int]]:

@@ -39,7 +39,8 @@ class Run:
       events.jsonl   what happened when: starts, isolation, times, faults
       digests.jsonl  the SHA-256 of every file, written before the file is; `rstar-mini verify` compares
       round-0/ metrics.json                                   the base model
-      round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl policy/ ppm/ metrics.json
+      round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl undecided.jsonl
+               policy/ ppm/ metrics.json
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
