@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gzip
 import json
 import os
@@ -11,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_FULL = ("No space left on device", "inline_container")  # safetensors says the first, PyTorch's writer the second
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -82,13 +85,29 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
+def told_when_full() -> Iterator[None]:
+    """Saving a model to a full disk fails in as many ways as there are libraries: all become the system's own error.
+
+    Raises:
+        OSError: ENOSPC.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) or not any(words in str(error) for words in _FULL):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+
+
+@contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write into, which takes its name, and the place of an older one, only when the block ends well."""
     aside = path.with_name(f".{path.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        yield aside
+        with told_when_full():
+            yield aside
         sync_tree(aside)
         shutil.rmtree(path, ignore_errors=True)
         aside.replace(path)

@@ -17,7 +17,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils import logging
 
 from rstar_mini.errors import UserError
-from rstar_mini.files import sync_tree, write_bytes
+from rstar_mini.files import sync_tree, told_when_full, write_bytes
 from rstar_mini.progress import Progress
 from rstar_mini.recipes.schema import Training
 
@@ -165,7 +165,8 @@ def run_trainer(trainer: Trainer, progress: Progress, name: str, checkpoint_seco
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # else every resuming warns of tied weights, which are not in checkpoints
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with told_when_full():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         logging.set_verbosity(verbosity)
     trainer.model.eval().cpu()  # type: ignore[union-attr]  # None is there for model_init, which is never used here

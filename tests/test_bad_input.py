@@ -4,9 +4,10 @@ import errno
 from pathlib import Path
 
 import pytest
+from small_runs import SMALL
 from typer.testing import CliRunner
 
-from rstar_mini import files
+from rstar_mini import files, load_run
 from rstar_mini.cli import app
 
 GOOD = '{"question": "2 + 2?", "answer": "4"}\n'
@@ -80,3 +81,24 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, monkeypatch):
     assert result.exit_code == 2 and "the disk is full" in result.stderr
     left = [file.name for file in (tmp_path / "run").rglob("*") if file.is_file()]
     assert left == ["digests.jsonl"]  # what was going to be written, which is told before it is
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Error while serializing: I/O error: No space left on device (os error 28)",
+        "[enforce fail at inline_container.cc:672] . unexpected pos 702912 vs 702800",
+    ],
+)
+def test_a_disk_that_is_full_when_a_model_is_saved(tmp_path, monkeypatch, words):
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", full)
+    changes = [word for change in [*SMALL, "evaluation.limit=2"] for word in ("--set", change)]
+    result = CliRunner().invoke(app, ["evolve", "--run", str(tmp_path / "run"), *changes])
+    assert result.exit_code == 2 and "the disk is full" in result.stderr
+    monkeypatch.undo()
+    assert load_run(tmp_path / "run").verify() == []
+    result = CliRunner().invoke(app, ["evolve", "--run", str(tmp_path / "run"), "--rounds", "1", *changes])
+    assert result.exit_code == 0, result.stderr
