@@ -131,7 +131,7 @@ def test_a_program_runs_alike_whatever_ran_before(prison: Prison) -> None:
 
 def test_a_program_ends_with_its_server() -> None:
     code = "while True:\n  try: __import__('time').sleep(1000)\n  finally: 1"
-    with Sandbox(cpu_seconds=50) as box:
+    with Sandbox(cpu_seconds=2) as box:
         thread = threading.Thread(target=box.run, args=(code,), daemon=True)
         thread.start()
         [server] = box._lean.alive

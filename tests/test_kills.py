@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -76,7 +77,8 @@ def _attempt(process: subprocess.Popen[str], seconds: float | None) -> float | N
     pid = int(process.stdout.readline())
     if seconds is not None:
         time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has come to its end
+            os.kill(pid, signal.SIGKILL)
     status = int(process.stdout.readline())
     assert seconds is not None or status == 0
     return time.monotonic() - start if status == 0 else None
