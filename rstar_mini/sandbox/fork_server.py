@@ -252,9 +252,10 @@ class _Server:
 def _output(limits: Limits) -> _Region:
     """An empty region for the output, with room for the first read beyond the limit."""
     size = 4 * limits.output_chars + 2 * _CHUNK
-    region = _outputs.setdefault(size, _outputs.get(size) or _Region(size))
-    region.used = 0
-    return region
+    if size not in _outputs:
+        _outputs[size] = _Region(size)
+    _outputs[size].used = 0
+    return _outputs[size]
 
 
 def _leave_server(child: _Child) -> None:
