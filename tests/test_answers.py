@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -192,6 +193,16 @@ def test_comparison_works_off_the_main_thread() -> None:
     for thread in threads:
         thread.join()
     assert verdicts == [Verdict.EQUAL] * len(pairs)
+
+
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="alarms are POSIX")
+def test_the_callers_alarm_is_left_alone() -> None:
+    signal.alarm(60)
+    try:
+        compare(r"\sqrt{50}", r"5\sqrt{2}")
+    finally:
+        left = signal.alarm(0)
+    assert 50 < left <= 60
 
 
 def test_import_is_light_and_the_worker_ends_with_its_process() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from rstar_mini.errors import UserError
 from rstar_mini.sandbox import Sandbox, servers
+from rstar_mini.sandbox.isolation import LAYERS
 from rstar_mini.types import Status
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the fork server needs fork")
@@ -273,6 +274,74 @@ def _bpf(code: bytes, number: int, architecture: int, arguments: list[int]) -> i
             at += if_true if met else if_false
 
 
+def test_programs_of_any_length_run(shared: Sandbox) -> None:
+    for size in (65_000, 65_519, 65_520, 65_525, 65_535, 65_536, 131_065, 196_601, 262_000):
+        code = f"print({size})\n#"
+        assert shared.run(code + "x" * (size - len(code))).stdout == f"{size}\n"
+    assert shared.run("#" * 300_000).error == "a program of more than 262144 characters"
+
+
+def test_odd_names_and_messages_are_cut_and_lose_nothing_else(shared: Sandbox) -> None:
+    for code in (
+        "raise type('A' * 200000, (Exception,), {})('x')",
+        "raise ValueError('x' * 10**6)",
+        "error = SyntaxError('a')\nerror.msg = 5\nraise error",
+        "raise SyntaxError",
+    ):
+        execution = shared.run(code)
+        assert execution.status is Status.ERROR and 0 < len(execution.error) <= 400
+        assert "ended itself" not in execution.error
+
+
+def test_a_reply_that_is_cut_off_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = servers.Server._receive
+
+    def cut(self: servers.Server, size: int) -> bytes:
+        if size == 7:  # the output of the program below
+            self.process.kill()
+            return exact(self, 10**6)
+        return exact(self, size)
+
+    with Sandbox(layers="limits") as box:
+        monkeypatch.setattr(servers.Server, "_receive", cut)
+        assert box.run("print(123456)").status is Status.KILLED
+        monkeypatch.undo()
+        assert box.run("print(1234567)").stdout == "1234567\n"
+
+
+def test_a_forked_process_has_servers_of_its_own(shared: Sandbox) -> None:
+    reading, writing = os.pipe()
+    shared.run("print('before')")
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, shared.run("print('child')").stdout.encode())
+        shared.close()
+        os._exit(0)
+    assert shared.run("print('parent')").stdout == "parent\n"
+    assert os.waitpid(pid, 0)[1] == 0 and os.read(reading, 100) == b"child\n"
+    assert shared.run("print('after')").stdout == "after\n"
+
+
+def test_after_an_interrupted_close_no_late_reply_is_taken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = servers.Server.stop
+
+    def interrupted(server: servers.Server) -> None:
+        stop(server)
+        raise KeyboardInterrupt
+
+    with Sandbox(cpu_seconds=2) as box:
+        old = box._lean.alive[:]
+        for server in old:
+            server.send(0, "print('late')", box.limits)
+        monkeypatch.setattr(servers.Server, "stop", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            box.close()
+        monkeypatch.undo()
+        results = box.run_many([f"print('new', {i})" for i in range(6)])
+        assert [e.stdout for e in results] == [f"new {i}\n" for i in range(6)]
+        assert old and not set(old) & set(box._lean.alive)
+
+
 def test_identical_programs_run_once_and_order_is_kept() -> None:
     with Sandbox() as sandbox:
         first = sandbox.run_many(["print(1)", "print(2)", "print(1)"])
@@ -362,3 +431,18 @@ def test_simple_programs_run_fast() -> None:
         seconds = time.perf_counter() - start
     assert [execution.stdout for execution in results] == [f"{3 * i}\n" for i in range(300)]
     assert 300 / seconds > 150
+
+
+def test_isolation_costs_little() -> None:
+    """All layers against a bare fork, in turns in one run (0.9 measured; a busy machine is allowed some noise)."""
+    seconds = {"": 0.0, LAYERS: 0.0}
+    boxes = {layers: Sandbox(layers=layers) for layers in seconds}
+    for turn in range(5):
+        codes = [f"# Step\na = {i}\nb = a * 3\nprint(b)  # {turn}" for i in range(100)]
+        for layers, box in boxes.items():
+            start = time.perf_counter()
+            box.run_many(codes)
+            seconds[layers] += (time.perf_counter() - start) if turn else 0.0
+    for box in boxes.values():
+        box.close()
+    assert seconds[""] / seconds[LAYERS] > 0.7

@@ -19,7 +19,7 @@ _MARGIN = 0.3  # CPU times this near the limit, as a share of it, may be noise a
 _KINDS = (Status.OK, Status.ERROR, Status.MEMORY, Status.FORBIDDEN)  # what a program's own record may say
 _SIGSYS = 31  # on Linux; Windows lacks the name
 _MAX_ERROR = 400  # characters; the rest of a longer message is the program's own doing
-_REMEMBERED = 200_000  # programs whose results are kept
+_REMEMBERED = 10**8  # characters of programs and their output that are kept
 _TOO_LONG = Execution(Status.ERROR, "", f"a program of more than {MAX_CODE // 4} characters")
 _NEEDS_HEAVY = re.compile(r"\b(sympy|numpy|scipy)\b")
 # Cheap modules that programs use; whatever else they import is loaded in their own process.
@@ -32,7 +32,7 @@ _HEAVY = (
     "import random; random.seed(0)",  # sympy draws a number when it is imported
     *_LEAN,
     "import numpy; numpy.random.seed(0)",
-    "import sympy, sympy.core.random; sympy.core.random.seed(0)",
+    "import sympy, sympy.core.random; sympy.core.random.seed(0); sympy.Dummy._base_dummy_index = 10**6",
     "import sympy; x = sympy.Symbol('x'); sympy.simplify(sympy.solve(x**2 - 3 * x + 1, x)[0])",
     "import sympy; sympy.lambdify(sympy.Symbol('x'), 1)(0)",
 )
@@ -64,15 +64,19 @@ class Sandbox:
         require_isolation: str = Isolation.ANY,
         layers: str = LAYERS,
     ) -> None:
+        if require_isolation not in list(Isolation):
+            raise UserError(f"require_isolation is {require_isolation}; it can be {', '.join(Isolation)}")
+        required = Isolation(require_isolation)
         self.limits = Limits(cpu_seconds, _WALL_FACTOR * cpu_seconds, memory_mb, output_chars)
         self.requests = self.programs = 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # Two kinds of server, because a fork copies page tables: one that holds sympy forks several times slower.
         self._lean, self._heavy = Servers(cores, layers, _LEAN), Servers(cores, layers, _HEAVY)
         self._known: dict[str, Execution] = {}
-        self._lock = threading.Lock()
+        self._kept = 0
+        self._lock, self._process = threading.Lock(), os.getpid()
         self.isolation, self.missing = self._isolation()
-        if not self.isolation.satisfies(Isolation(require_isolation)):
+        if not self.isolation.satisfies(required):
             self.close()
             raise UserError(
                 f"sandbox.require_isolation is {require_isolation}, but this machine only has {self.isolation}: "
@@ -92,9 +96,18 @@ class Sandbox:
 
     def close(self) -> None:
         """End all server processes."""
-        with self._lock:
+        with self._own_lock():
             self._lean.close()
             self._heavy.close()
+
+    def _own_lock(self) -> threading.Lock:
+        """The lock. In a process forked from the one that started the servers, these are not ours to talk to."""
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+            self._others = (self._lean.alive, self._heavy.alive)  # kept, or Python would warn that they still run
+            self._lean.forget()
+            self._heavy.forget()
+        return self._lock
 
     def run(self, code: str) -> Execution:
         """Run one program."""
@@ -106,9 +119,9 @@ class Sandbox:
         Raises:
             UserError: the Python for the server processes does not start.
         """
-        with self._lock:
-            if len(self._known) > _REMEMBERED:
-                self._known.clear()
+        with self._own_lock():
+            if self._kept > _REMEMBERED:
+                self._known, self._kept = {}, 0
             new = [code for code in dict.fromkeys(codes) if code not in self._known]
             self.requests += len(codes)
             self.programs += len(new)
@@ -123,7 +136,8 @@ class Sandbox:
         for code, facts in zip(codes, servers.run(codes, generous), strict=True):
             if self._doubtful(facts):
                 facts = servers.run([code], self.limits)[0]
-            self._known[code] = self._judge(facts)
+            self._known[code] = execution = self._judge(facts)
+            self._kept += len(code) + len(execution.stdout)
 
     def _doubtful(self, facts: Facts) -> bool:
         """True when running the program again, alone, could give another status."""

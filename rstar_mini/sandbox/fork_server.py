@@ -145,7 +145,7 @@ class _Region:
     """Memory for program data, which children do not inherit (on Linux)."""
 
     def __init__(self, size: int) -> None:
-        self.memory = mmap.mmap(-1, size)
+        self.memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if sys.platform == "linux":
             self.memory.madvise(_DO_NOT_FORK)
         self.view, self.used = memoryview(self.memory), 0
@@ -166,7 +166,10 @@ class _Region:
         """Hold the next `size` bytes of a blocking input instead of what was here."""
         self.used = 0
         while self.used < size:
-            self.used += os.readv(descriptor, [self.view[self.used : size]])
+            count = os.readv(descriptor, [self.view[self.used : size]])
+            if not count:
+                raise EOFError("the main process has gone")
+            self.used += count
 
     def content(self) -> memoryview:
         """What has been read."""

@@ -76,6 +76,7 @@ def audit_hook(readable: Sequence[str]) -> Callable[[str, tuple[Any, ...]], None
         folders: tuple[str, ...] = tuple(root[:-1] for root in roots),
         writing: int = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC,
         error: type[Exception] = PermissionError,
+        no_module: type[Exception] = ForbiddenImport,
         is_a: Callable[[Any, Any], bool] = isinstance,
         text: type[str] = str,
         number: type[int] = int,
@@ -90,7 +91,7 @@ def audit_hook(readable: Sequence[str]) -> Callable[[str, tuple[Any, ...]], None
                 raise error(f"the sandbox does not allow to open {path!r}")
         elif event == "import":
             if arguments[0] in modules:
-                raise error(f"the sandbox does not allow to import {arguments[0]}")
+                raise no_module(f"the sandbox has no module {arguments[0]!r}")
         elif starts(event, forbidden):
             raise error(f"the sandbox does not allow {event}")
 

@@ -19,6 +19,7 @@ from rstar_mini.sandbox.wire import SECRET_BYTES
 FILENAME = "<program>"
 RECORD_FD, CODE_FD = 3, 4  # to write the record to, and to read code and secret from; 0 to 2 are the program's
 _MAX_MESSAGE = 300  # characters; a whole record stays far below what the channel holds
+_MAX_RECORD = 1000  # bytes
 _OUT_OF_MEMORY = "MemoryError: the program needs more memory than it may use"
 
 
@@ -36,7 +37,7 @@ def execute(code: str, builtins: dict[str, Any]) -> NoReturn:
     The secret that makes a record valid is read before the program starts and waits on the evaluation stack, in no
     variable: walking up the frames shows it to nobody, and a program that leaves early cannot write it.
     """
-    os.write(RECORD_FD, os.read(CODE_FD, SECRET_BYTES) + _run(code, builtins))
+    os.write(RECORD_FD, receive(CODE_FD, SECRET_BYTES) + _run(code, builtins))
     os._exit(0)
 
 
@@ -80,16 +81,16 @@ def _execute(code: str, namespace: dict[str, Any]) -> None:
 
 
 def _write_message(message: str) -> None:
-    os.write(RECORD_FD, message.encode("utf-8", "backslashreplace"))
+    os.write(RECORD_FD, message.encode("utf-8", "backslashreplace")[:_MAX_RECORD])
 
 
 def _describe(error: BaseException) -> str:
     """One line such as "NameError: name 'x' is not defined (line 2)"."""
     try:
-        message = error.msg or "" if isinstance(error, SyntaxError) else str(error)
+        message = str(error.msg or "") if isinstance(error, SyntaxError) else str(error)
     except BaseException:  # the program's own exception class may fail here too
         message = ""
-    line = " ".join(message.split())[:_MAX_MESSAGE]
+    line = " ".join(str.split(message))[:_MAX_MESSAGE]
     name = "ImportError" if isinstance(error, ForbiddenImport) else type(error).__name__
     return f"{name}: {line}".removesuffix(": ") + _where(error)
 

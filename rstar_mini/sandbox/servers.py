@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -55,31 +54,42 @@ class Server:
         here = Path(__file__).parent
         # Not -I: it would ignore PYTHONHASHSEED too. These flags with a bare environment isolate just as well.
         command = [sys.executable, "-s", "-S", "-P", "-B", "-c", _BOOT]
-        self.process = subprocess.Popen(
-            [*command, str(here.parent), str(here), _SERVER, "main", layers, *warm_up],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=self.folder,
-            env=_environment(),
-            start_new_session=True,
-        )
-        self.reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
-        self.reader.start()
+        try:
+            self.process = subprocess.Popen(
+                [*command, str(here.parent), str(here), _SERVER, "main", layers, *warm_up],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=self.folder,
+                env=_environment(),
+                start_new_session=True,
+            )
+            self.reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
+            self.reader.start()
+        except BaseException:  # Ctrl-C: a process that has been started ends with its input
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def _read(self, inbox: SimpleQueue[tuple[Server, Facts | None]]) -> None:
         """Put the facts of each reply into the inbox, and None at the end."""
         assert self.process.stdout
-        with contextlib.suppress(ValueError, struct.error):  # a reply that was cut off
+        with contextlib.suppress(ValueError, EOFError):  # a reply that was cut off
             self.about = json.loads(self.process.stdout.readline())
             while True:
-                code, cpu, wall, ended, record, stdout = REPLY.unpack(self.process.stdout.read(REPLY.size))
-                secret = self.process.stdout.read(SECRET_BYTES)
-                found = read_record(self.process.stdout.read(record), secret)
-                text = self.process.stdout.read(stdout).decode("utf-8", "replace")
+                code, cpu, wall, ended, record, stdout = REPLY.unpack(self._receive(REPLY.size))
+                secret = self._receive(SECRET_BYTES)
+                found = read_record(self._receive(record), secret)
+                text = self._receive(stdout).decode("utf-8", "replace")
                 facts = {"exit": code, "cpu": cpu, "wall": wall, "ended": ENDED[ended], "record": found, "stdout": text}
                 inbox.put((self, facts | self.about))
         inbox.put((self, None))
+
+    def _receive(self, size: int) -> bytes:
+        assert self.process.stdout
+        data = self.process.stdout.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
 
     def send(self, index: int, code: str, limits: Limits) -> None:
         """Queue a program. If the server is dead, its end of output, which follows, brings the program back."""
@@ -161,10 +171,17 @@ class Servers:
         waiting.extendleft(reversed(server.pending))
 
     def close(self) -> None:
-        """Stop all servers; the next `run` starts new ones."""
-        for server in self.alive:
-            server.stop()
-        self.alive.clear()
+        """Stop all servers; the next `run` starts new ones, which late replies of these do not reach."""
+        old = self.alive
+        self.forget()
+        with contextlib.ExitStack() as stack:  # which goes on to the next when Ctrl-C comes in one
+            for server in old:
+                server.process.kill()
+                stack.callback(server.stop)
+
+    def forget(self) -> None:
+        """Have no servers any more, without touching those there are."""
+        self.alive, self.inbox = [], SimpleQueue()
 
 
 def _environment() -> dict[str, str]:
