@@ -291,7 +291,7 @@ BENIGN = [
     ("from zoneinfo import ZoneInfo\nfrom datetime import datetime\nprint(datetime(2024, 7, 1, tzinfo=ZoneInfo('UTC')).utcoffset())", "0:00:00"),
     ("import cmath, numbers, array, unicodedata\nprint(cmath.sqrt(-4), isinstance(1, numbers.Integral), array.array('i', [1, 2])[1], unicodedata.name('a'))", "2j True 2 LATIN SMALL LETTER A"),
     ("print(*map(lambda p: '{:>4}|{:.2f}'.format(*p), [(1, 2.345), (10, .5)]), sep=';')", "1|2.35;  10|0.50"),
-    ("try:\n  import ctypes\nexcept ImportError:\n  print('none')", "none"),
-    ("from sympy import *\nprint(sorted(map(str, symbols('a:c', cls=Dummy))), Dummy('t').dummy_index)", "['_a', '_b', '_c'] 1000004"),
+    ("try:\n  import _winapi\nexcept ImportError: print('none')", "none"),
+    ("from sympy import *\nprint(sorted(map(str, symbols('a:c', cls=Dummy))))", "['_a', '_b', '_c']"),
     ("import scipy.optimize as o\nprint(round(float(o.brentq(lambda t: t * t - 2, 0, 2)), 6))", "1.414214"),
 ]  # fmt: skip
