@@ -16,6 +16,7 @@ import rstar_mini
 from rstar_mini.cli import app
 from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
+from rstar_mini.evolution.run import Run
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.models import load_base
 from rstar_mini.policy.base import Request
@@ -24,6 +25,7 @@ from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.problems import load_problems
 from rstar_mini.progress import Silent
 from rstar_mini.prompts import Prompt
+from rstar_mini.recipes import load_recipe
 from rstar_mini.recipes.schema import Sft
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem, Trajectory
@@ -62,6 +64,13 @@ def test_torn_last_lines_are_mended_and_told(run):
     assert sum("the last line was torn (13 bytes)" in line for line in said) == 2
     assert [row["event"] for row in run.events.rows()].count("mended") == 2
     assert not run.verify()
+
+
+def test_a_run_that_was_killed_in_its_first_line_begins_again(tmp_path):
+    (tmp_path / "digests.jsonl").write_text('{"file": "rec')
+    (tmp_path / ".recipe.yaml.part").write_text("name: ti")
+    made = Run.create(tmp_path, load_recipe("tiny"))
+    assert not made.verify() and [row["file"] for row in made.digests.rows()] == ["recipe.yaml"]
 
 
 def test_files_that_are_not_as_written_are_found(run, tmp_path):

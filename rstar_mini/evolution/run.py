@@ -74,6 +74,7 @@ class Run:
             raise UserError(f"{path} exists and is not a run; choose another --run")
         path.mkdir(parents=True, exist_ok=True)
         run, text = cls(path, recipe), yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+        run.digests.repair()  # an earlier attempt may have been killed in its first line
         run._write(path / RECIPE, text.encode())
         return run
 
