@@ -103,20 +103,20 @@ def clean(text: str) -> str:
         return text
     if "\n" in text and "\\" not in text:  # what a program prints on several lines are several answers
         text = ",".join(text.split("\n"))
-    while inner := _unwrapped(text):
+    while (inner := _unwrapped(text)) is not None:
         text = inner
     for pattern, new in _DRESSING:
         text = pattern.sub(new, text)
     return text.strip(" ").removesuffix(".").strip(" ")
 
 
-def _unwrapped(text: str) -> str:
-    """What stands in the maths delimiters or the box around the whole text, "" without any."""
+def _unwrapped(text: str) -> str | None:
+    """What stands in the maths delimiters or the box around the whole text, None without any."""
     rest = text.removeprefix("\\boxed").strip()
     if rest != text and rest[:1] == "{" and is_enclosed(rest):
         return rest[1:-1].strip()
     wrapped = _WRAPPED.fullmatch(text)
-    return next(part for part in wrapped.groups() if part is not None).strip() if wrapped else ""
+    return next(part for part in wrapped.groups() if part is not None).strip() if wrapped else None
 
 
 def split_name(text: str) -> tuple[str, str]:
