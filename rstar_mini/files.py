@@ -72,11 +72,6 @@ def jsonl_bytes(rows: Iterable[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
 
 
-def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write one JSON object a line."""
-    write_bytes(path, jsonl_bytes(rows))
-
-
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read one JSON object a line, gzipped when the name ends in .gz."""
     data = path.read_bytes()

@@ -138,23 +138,21 @@ def test_memory_that_runs_out_makes_batches_smaller_and_is_told(run, tmp_path, m
     assert [[node.step.text for node in tree.nodes()] for tree in other.trees(1)] == texts
 
 
-def test_memory_for_not_even_one_row_is_said(base):
-    def never(*_):
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-
-    policy = TransformersPolicy(*base, Prompt())
-    policy.cache.forward = never
-    with pytest.raises(UserError, match="not enough memory for one node"):
-        policy.propose([Request(Problem("a", "q", "1"), (), 8, 1)], 1.0)
-
-
-def test_another_error_in_decoding_is_not_taken_for_lack_of_memory(base):
+@pytest.mark.parametrize(
+    ("words", "kind", "message"),
+    [
+        ("DefaultCPUAllocator: can't allocate memory", UserError, "not enough memory for one node"),
+        ("shapes do not match", RuntimeError, "shapes do not match"),
+    ],
+    ids=["not even one row fits", "another error"],
+)
+def test_an_error_in_decoding_that_smaller_batches_do_not_mend_is_said(base, words, kind, message):
     def broken(*_):
-        raise RuntimeError("shapes do not match")
+        raise RuntimeError(words)
 
     policy = TransformersPolicy(*base, Prompt())
     policy.cache.forward = broken
-    with pytest.raises(RuntimeError, match="shapes do not match"):
+    with pytest.raises(kind, match=message):
         policy.propose([Request(Problem("a", "q", "1"), (), 8, 1)], 1.0)
 
 

@@ -20,7 +20,8 @@ _KINDS = (Status.OK, Status.ERROR, Status.MEMORY, Status.FORBIDDEN)  # what a pr
 _SIGSYS = 31  # on Linux; Windows lacks the name
 _MAX_ERROR = 400  # characters; the rest of a longer message is the program's own doing
 _REMEMBERED = 10**8  # characters of programs and their output that are kept
-_TOO_LONG = Execution(Status.ERROR, "", f"a program of more than {MAX_CODE // 4} characters")
+_MAX_CODE = MAX_CODE // 4  # characters, which take four bytes at most
+_TOO_LONG = Execution(Status.ERROR, "", f"a program of more than {_MAX_CODE} characters")
 _NEEDS_HEAVY = re.compile(r"\b(sympy|numpy|scipy)\b")
 # Cheap modules that programs use; whatever else they import is loaded in their own process.
 _LEAN = (
@@ -125,7 +126,7 @@ class Sandbox:
             new = [code for code in dict.fromkeys(codes) if code not in self._known]
             self.requests += len(codes)
             self.programs += len(new)
-            self._known |= {code: _TOO_LONG for code in new if len(code) > MAX_CODE // 4}
+            self._known |= {code: _TOO_LONG for code in new if len(code) > _MAX_CODE}
             new = [code for code in new if code not in self._known]
             for servers, heavy in ((self._lean, False), (self._heavy, True)):
                 self._run_new(servers, [code for code in new if bool(_NEEDS_HEAVY.search(code)) is heavy])

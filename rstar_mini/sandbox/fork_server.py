@@ -26,7 +26,7 @@ from rstar_mini.sandbox.program import CODE_FD, RECORD_FD, execute, receive
 from rstar_mini.sandbox.wire import ENDED, MAX_CODE, REPLY, REQUEST, SECRET_BYTES, Limits
 
 _CHUNK = 65536
-_MAX_RECORD = 8 * _CHUNK  # more than a socket holds
+_MAX_RECORD = 8 * _CHUNK  # more than a pipe holds
 _SUBREAPER, _PARENT_DEATH_SIGNAL, _DUMPABLE = 36, 1, 4  # of prctl(2)
 _DO_NOT_FORK = 10  # of madvise(2)
 
@@ -62,9 +62,9 @@ def main(layers: str, *warm_up: str) -> None:
 
 def _serve(layers: str) -> tuple[str, dict[str, Any]] | None:
     """Answer requests; returns None at the end of input, and in a confined child its program and builtins."""
-    kernel, missing = _kernel(python_folders()) if "kernel" in layers else (None, "")
-    memory, names = address_space(), vars(builtins)
-    hook = audit_hook(python_folders())
+    readable, memory, names = python_folders(), address_space(), vars(builtins)
+    kernel, missing = _kernel(readable) if "kernel" in layers else (None, "")
+    hook = audit_hook(readable)
     own = [name for name in sys.modules if name.partition(".")[0] == "rstar_mini"]
     if "guard" in layers:
         drop_names()
