@@ -185,6 +185,30 @@ def execute(file: Annotated[Path, typer.Argument(help="A Python file.")]) -> Non
         print(json.dumps(asdict(box.run(code))))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(
+    context: typer.Context,
+    live: Annotated[bool, typer.Option("--live", help="Compute the long steps instead of loading them.")] = False,
+) -> None:
+    """Open JupyterLab on the first notebook; what else stands on the line, such as --no-browser, goes to JupyterLab."""
+    import os
+    import shutil
+    import subprocess
+
+    from rstar_mini.paths import notebooks_dir
+
+    first = "00_start_here.ipynb"
+    folder = Path("notebooks")  # of a clone; an installed package has its own copy, which is not to be written into
+    if not (folder / first).exists():
+        folder = Path("rstar-mini-notebooks")
+        if not folder.exists():
+            shutil.copytree(notebooks_dir(), folder)
+            _say(f"the notebooks have been copied to {folder.resolve()}")
+    environment = os.environ | ({"RSTAR_TIER": "live"} if live else {})
+    line = [sys.executable, "-m", "jupyterlab", str(folder / first), *context.args]
+    raise typer.Exit(subprocess.run(line, env=environment).returncode)
+
+
 @app.command()
 def doctor() -> None:
     """Say what works on this machine, line by line."""

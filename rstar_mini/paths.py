@@ -7,10 +7,20 @@ from pathlib import Path
 
 
 def data_file(name: str) -> Path:
-    """A file or folder of the project's data: inside an installed package, or beside it in a source checkout."""
+    """A file or folder of the project's data."""
+    return _beside("data") / name
+
+
+def notebooks_dir() -> Path:
+    """The folder of the notebooks."""
+    return _beside("notebooks")
+
+
+def _beside(name: str) -> Path:
+    """A folder inside an installed package, or beside it in a source checkout."""
     package = Path(__file__).resolve().parent
-    installed = package / "data"
-    return (installed if installed.is_dir() else package.parent / "data") / name
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
 
 
 def cache_dir() -> Path:

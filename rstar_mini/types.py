@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rstar_mini.search import Budget
+    from rstar_mini.show.picture import Picture
 
 
 class Status(StrEnum):
@@ -241,6 +246,24 @@ class Tree:
     def solved(self) -> bool:
         """True when some trajectory reached the right answer."""
         return any(node.correct for node in self.terminals())
+
+    def draw(self) -> Picture:
+        """The tree as a matplotlib figure (`rstar_mini.show.tree_plot.draw_tree`)."""
+        from rstar_mini.show.tree_plot import draw_tree
+
+        return draw_tree(self)
+
+    def to_html(self, path: str | Path, budget: Budget | None = None) -> Path:
+        """Write the tree as one page that works offline (`rstar_mini.show.tree_html.tree_page`); returns its path."""
+        from rstar_mini.show.tree_html import tree_page
+
+        Path(path).write_text(tree_page(self, budget), encoding="utf-8")
+        return Path(path)
+
+    def __str__(self) -> str:
+        from rstar_mini.show.tree_text import tree_text
+
+        return tree_text(self)
 
     def to_json(self) -> dict[str, Any]:
         """The whole tree as flat rows, each naming its parent by index."""

@@ -8,6 +8,14 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import pytest
 
 
+def pytest_collection_modifyitems(config, items):
+    """Tests that take minutes run when they are asked for."""
+    for item in items:
+        for marker in ("notebook", "browser"):
+            if item.get_closest_marker(marker) and marker not in config.option.markexpr:
+                item.add_marker(pytest.mark.skip(reason=f"runs with: pytest -m {marker}"))
+
+
 @pytest.fixture(scope="session")
 def base():
     """The shipped tiny base model and its tokenizer."""

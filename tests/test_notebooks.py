@@ -1,24 +1,40 @@
 """The notebooks run from top to bottom in a fresh kernel, agree with the package, and are stored as a run left them."""
 
 import ast
+import importlib.util
 import re
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
 from ipykernel.kernelspec import write_kernel_spec
 from IPython.core.inputtransformer2 import TransformerManager
-from nbclient import NotebookClient
+
+from rstar_mini.cli import app
+from rstar_mini.show.notebooks import WIDGET, cost_card, execute
 
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 LONGEST_CELL = 15  # lines
-LONGEST_RUN = 120  # seconds
+LONGEST_RUN, MEAN_RUN = 120, 30  # seconds
+EXERCISE = re.compile(r"^### \d+\.\d+ .+ \((easy|medium|hard), \d+ minutes\)$", re.MULTILINE)
 MACHINE_PATH = re.compile(r"(?<![\w.:/<])(?:/(?:home|root|tmp|usr|opt|mnt|var|Users|private)/|[A-Z]:\\|~/)")
+PROJECT_PATH = re.compile(r"`((?:rstar_mini|notebooks|data|tests|solutions)/[\w./-]*)`|\b([0-9]{2}_\w+\.ipynb)")
+OFFLINE = """
+import socket
+
+def _refuse(self, address):
+    here = ("127.", "::1", "localhost")
+    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(here):
+        raise OSError(f"a notebook of the replay tier reaches for the network: {address}")
+    return _connect(self, address)
+
+_connect, socket.socket.connect = socket.socket.connect, _refuse
+"""
 
 each_notebook = pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 
 
 def read(path):
@@ -31,6 +47,10 @@ def code_cells(notebook):
 
 def tagged(notebook, tag):
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", ())]
+
+
+def prose(notebook):
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
 def definitions(nodes):
@@ -52,16 +72,24 @@ def output_texts(cell):
         yield from output.get("traceback", ())
 
 
-def test_there_are_notebooks_and_every_lesson_has_its_solutions():
-    assert LESSONS
-    assert [path.name for path in SOLUTIONS] == [path.name for path in LESSONS if tagged(read(path), "check")]
+def printed(cell):
+    """What a cell prints and shows, as text; a stub's check fails with a message."""
+    texts = [o.get("text") or o.get("data", {}).get("text/plain") or o.get("evalue", "") for o in cell.outputs]
+    return "".join(texts)  # a kernel may cut one stream into several pieces
+
+
+def test_there_are_eleven_lessons_and_every_one_has_its_solutions():
+    assert [path.name[:2] for path in LESSONS] == [f"{number:02d}" for number in range(11)]
+    assert [path.name for path in SOLUTIONS] == [path.name for path in LESSONS]
 
 
 @each_notebook
-def test_it_is_valid_and_stores_no_widget_state(path):
+def test_it_is_valid_and_stores_no_widgets(path):
     notebook = read(path)
     nbformat.validate(notebook)
     assert "widgets" not in notebook.metadata
+    stored = [cell.id for cell in code_cells(notebook) for o in cell.outputs if WIDGET in o.get("data", {})]
+    assert stored == []  # without their kernel they show an error in the place of the picture
 
 
 @each_notebook
@@ -91,6 +119,40 @@ def test_it_names_no_path_of_the_machine_it_ran_on(path):
             assert not MACHINE_PATH.search(text) and str(ROOT) not in text, f"cell {cell.id}: {text}"
 
 
+@each_notebook
+def test_every_command_and_path_that_it_names_is_there(path):
+    text = "\n".join(cell.source for cell in read(path).cells)
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert set(re.findall(r"\brstar-mini ([a-z]+)\b", text)) <= commands
+    for module in re.findall(r"python -m (rstar_mini[\w.]*\w)", text):
+        assert importlib.util.find_spec(module), module
+    for named, notebook in PROJECT_PATH.findall(text):
+        places = [ROOT / named, ROOT / "notebooks" / named] if named else [ROOT / "notebooks" / notebook]
+        assert any(place.exists() for place in places), named or notebook
+
+
+@each_lesson
+def test_it_says_what_it_costs_and_what_it_teaches(path):
+    notebook = read(path)
+    assert re.match(rf"# {path.name[:2]} · \S.*\n\n\*\*.+\*\*\n", notebook.cells[0].source, re.DOTALL)
+    assert cost_card(notebook).keys() == {"replay", "live"}
+    assert cost_card(notebook)["replay"].seconds <= LONGEST_RUN
+    assert "You will" in prose(notebook) and re.search(r"^## \d+ Limits", prose(notebook), re.MULTILINE)
+
+
+def test_the_replay_tier_is_quick_on_average():
+    assert sum(cost_card(read(path))["replay"].seconds for path in LESSONS) <= MEAN_RUN * len(LESSONS)
+
+
+@each_lesson
+def test_it_has_graded_exercises_with_hints_and_checks(path):
+    notebook = read(path)
+    checks = tagged(notebook, "check")
+    assert 3 <= len(checks) <= 5
+    assert len(EXERCISE.findall(prose(notebook))) == prose(notebook).count("<summary>Hint") == len(checks)
+    assert checks == tagged(notebook, "raises-exception")
+
+
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda p: p.stem)
 def test_the_solutions_pass_the_very_checks_of_the_lesson(path):
     lesson, solutions = read(ROOT / "notebooks" / path.name), read(path)
@@ -101,17 +163,30 @@ def test_the_solutions_pass_the_very_checks_of_the_lesson(path):
 
 @each_notebook
 @pytest.mark.notebook
-def test_it_runs(path, tmp_path, monkeypatch):
-    """In a kernel of the Python that runs the tests, in an empty folder; only the checks of stubs fail."""
+def test_it_runs_and_shows_what_is_stored(path, tmp_path, monkeypatch):
+    """In a kernel of the Python that runs the tests, offline and in an empty folder; only the checks of stubs fail.
+
+    Cells tagged "varies" show times or versions.
+    """
     write_kernel_spec(tmp_path / "jupyter" / "kernels" / "python3")
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00-offline.py").write_text(OFFLINE)
     (tmp_path / "work").mkdir()
-    notebook, start = read(path), time.monotonic()
-    resources = {"metadata": {"path": str(tmp_path / "work")}}
-    NotebookClient(notebook, kernel_name="python3", resources=resources, timeout=LONGEST_RUN).execute()
-    assert time.monotonic() - start < LONGEST_RUN
+    notebook, stored = read(path), read(path)
+    cost = execute(notebook, tmp_path / "work")
+
     cells = code_cells(notebook)
     assert cells and all(cell.execution_count for cell in cells)
     errors = {cell.id: output.ename for cell in cells for output in cell.outputs if output.output_type == "error"}
     assert errors == {cell.id: "AssertionError" for cell in tagged(notebook, "raises-exception")}
+    for now, before in zip(cells, code_cells(stored), strict=True):
+        if "varies" not in now.metadata.get("tags", ()):
+            assert printed(now) == printed(before), f"cell {now.id}"
+    assert cost.seconds < LONGEST_RUN
+    if said := cost_card(notebook).get("replay"):
+        # Machines differ, and other work slows them down: a card is wrong when it is far off.
+        assert said.seconds / 5 - 5 < cost.seconds < 2 * said.seconds + 15
+        assert said.gigabytes / 2 < cost.gigabytes < 1.25 * said.gigabytes

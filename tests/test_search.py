@@ -106,6 +106,32 @@ def test_steps_that_do_not_run_are_dropped_and_counted(box):
     assert tree.root.dropped == 2 and [child.multiplicity for child in tree.root.children] == [2, 2]
 
 
+def test_dropped_candidates_are_counted_by_step_and_reason(box):
+    texts = [
+        "<code>\n# only words\n<end_of_code>",
+        "<code>\nx = 7\n<end_of_code>",
+        "<code>\nprint(y)\n<end_of_code>",
+        "<code>\nimport os\n<end_of_step>",
+        "<code>\nx = 7",
+        "<answer>\\boxed{7}<end_of_answer>",
+        "<code>\nprint(7)\n<end_of_code>",
+    ]
+    after = ["<answer>\\boxed{6}<end_of_answer>", "<answer>seven<end_of_answer>", "<answer>\\boxed{7}<end_of_answer>"]
+    expander = Expander(ScriptedPolicy(lambda question, text: after if text else texts), box)
+    [tree] = search([PROBLEM], expander, Budget(candidates=7, rollouts=1))
+    first = (
+        "computes nothing",
+        "prints nothing",
+        "error",
+        "forbidden",
+        "no closing tag",
+        "answer before the code's end",
+    )
+    second = {(2, "boxed is not printed"): 2 + 1, (2, "no boxed answer"): 2}  # three candidates, asked for seven times
+    assert expander.faults == {(1, reason): 1 for reason in first} | second
+    assert expander.faults.total() == sum(node.dropped for node in tree.nodes())
+
+
 def test_extra_rollouts_only_when_nothing_was_right(box):
     hard = Problem("q", PROBLEM.question, "1")
     budget = Budget(candidates=3, rollouts=1, extra_rollouts=5)

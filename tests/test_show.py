@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import subprocess
@@ -223,11 +224,19 @@ def test_the_picture_is_pruned_and_says_so() -> None:
     assert "✓ answer 14" in labels(figure)
 
 
-def test_the_picture_can_be_drawn_into_axes_that_are_there() -> None:
-    figure = Figure()
-    ax = figure.add_subplot()
-    assert draw_tree(small_tree(), ax) is figure
-    assert ax.lines
+def test_a_picture_says_in_words_what_it_shows() -> None:
+    data, metadata = small_tree().draw()._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert data["text/plain"] == metadata["image/png"]["alt"] == str(small_tree())
+    words = accuracy_figure([round_metrics(number) for number in range(3)]).words
+    assert "greedy: round 0: 45.0 [38.3, 51.9]; round 1: 55.0" in words
+
+
+def test_an_earlier_state_keeps_the_places_of_the_later_one() -> None:
+    earlier, later = small_tree(), small_tree()
+    earlier.root.children = earlier.root.children[:2]
+    places = draw_tree(earlier, within=later).axes[0].collections[0].get_offsets().tolist()  # type: ignore[union-attr]
+    assert [place in draw_tree(later).axes[0].collections[0].get_offsets().tolist() for place in places] == [True] * 6  # type: ignore[union-attr]
 
 
 def test_nodes_of_a_picture_never_share_a_place() -> None:

@@ -10,13 +10,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rstar_mini.answers import Verdict, compare
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.recipes.schema import Recipe
 from rstar_mini.sandbox import Sandbox
-from rstar_mini.search import Budget, Expander, Selection, choose, sample, search
-from rstar_mini.types import Node, Problem, Tree
+from rstar_mini.search import Budget, Expander, Selection, choose, is_right, sample, search
+from rstar_mini.types import Problem, Tree
 
 
 @dataclass(slots=True)
@@ -138,8 +137,3 @@ def _by_vote(problems: Sequence[Problem], drawn: Sequence[Sequence[Tree]]) -> Ou
         chosen = choose([node for trees in drawn for node in trees[i].terminals()], Selection.VOTE)
         outcome.correct.append(float(is_right(chosen, problem)))
     return outcome
-
-
-def is_right(chosen: Node | None, problem: Problem) -> bool:
-    """True when a final answer was reached and equals the known one."""
-    return chosen is not None and compare(chosen.step.answer or "", problem.answer) is Verdict.EQUAL

@@ -10,7 +10,6 @@ import gc
 import os
 import platform
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -69,9 +68,8 @@ class Evolution:
             for number in range(rounds + 1):
                 if not (self.run.round(number) / "metrics.json").exists():
                     self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))
-                    start = time.monotonic()
-                    self._round(number)
-                    self.run.note("round finished", round=number, seconds=round(time.monotonic() - start, 1))
+                    with self.run.timed("round finished", round=number):
+                        self._round(number)
                     gc.collect()
         self.progress.say(budget_line(spent(self.run.metrics()), self.recipe.budget))
 
@@ -121,17 +119,18 @@ class Evolution:
                     f"round {number} solved no problem, so there is nothing to train on; "
                     "give more rollouts or easier problems"
                 )
-            model, curve = train_policy(
-                self.models.weights(0),
-                self.models.tokenizer,
-                self.models.prompt(number),
-                trajectories,
-                self.recipe.sft,
-                self.recipe.seed + number,
-                self.progress,
-                checkpoints,
-                f"round {number}: policy",
-            )
+            with self.run.timed("policy trained", round=number):
+                model, curve = train_policy(
+                    self.models.weights(0),
+                    self.models.tokenizer,
+                    self.models.prompt(number),
+                    trajectories,
+                    self.recipe.sft,
+                    self.recipe.seed + number,
+                    self.progress,
+                    checkpoints,
+                    f"round {number}: policy",
+                )
             self.run.write_model(model, folder / "policy")
             self.run.write_json(log, {"curve": curve})
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -152,13 +151,12 @@ class Evolution:
                     f"round {number} gave no preference pair: every tree was all right or all wrong; give more rollouts"
                 )
             policy, prompt = self.models.weights(number), self.models.prompt(number)
-            seed, name = self.recipe.seed + number, f"round {number}: PPM"
-            model, curve = train_ppm(
-                policy, self.models.tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, checkpoints, name
-            )
-            accuracy = pair_accuracy(
-                model, self.models.tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held]
-            )
+            seed, name, tokenizer = self.recipe.seed + number, f"round {number}: PPM", self.models.tokenizer
+            with self.run.timed("PPM trained", round=number):
+                model, curve = train_ppm(
+                    policy, tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, checkpoints, name
+                )
+            accuracy = pair_accuracy(model, tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held])
             self.run.write_model(model, folder / "ppm")
             self.run.write_json(log, {"curve": curve, "accuracy": accuracy})
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -169,7 +167,8 @@ class Evolution:
         self.progress.stage(f"round {number}: held-out evaluation", len(self.heldout))
         scorer = self.models.scorer(number) if number and self.recipe.method == "mcts" else None
         policy, seed = self.models.policy(number), f"{self.recipe.seed}/evaluation"
-        outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
+        with self.run.timed("evaluated", round=number):
+            outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
         summary = summarise(self.heldout, outcomes, self.recipe.seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")
         return summary

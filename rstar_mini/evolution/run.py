@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -115,6 +116,13 @@ class Run:
     def note(self, event: str, **details: Any) -> None:
         """Add to the run's events, with the time."""
         self.events.append({"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event} | details)
+
+    @contextmanager
+    def timed(self, event: str, **details: Any) -> Iterator[None]:
+        """Note an event with the seconds that the block took, when it ends well."""
+        start = time.monotonic()
+        yield
+        self.note(event, **details, seconds=round(time.monotonic() - start, 1))
 
     def write_json(self, path: Path, data: Any) -> None:
         """Write indented JSON into the run."""

@@ -88,12 +88,14 @@ class Searcher:
         size = self.run.recipe.search.shard
         self.progress.stage(f"round {self.number}: search", len(problems))
         totals: dict[str, int] = {}
+        shards = -(-len(problems) // size)
         for shard, first in enumerate(range(0, len(problems), size)):
             part = problems[first : first + size]
             if (self.folder / f"shard-{shard:04d}.json").exists():
                 self.progress.advance(len(part))
             else:
-                self._search(shard, part)
+                with self.run.timed("shard searched", round=self.number, shard=shard, of=shards):
+                    self._search(shard, part)
             for name, count in read_json(self.folder / f"shard-{shard:04d}.json").items():
                 totals[name] = totals.get(name, 0) + count
         return {"search": totals}

@@ -6,6 +6,7 @@ of them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ class Expander:
 
     `seed` names the noise: (run seed, round, ...). `ppm` None is terminal-guided annotation (Eq. 2), otherwise a new
     node starts from the PPM's score (Eq. 3). `ground_truth` says whether terminals are judged by the known answer
-    (making data) or not (test time). `programs` collects the distinct programs that were asked for.
+    (making data) or not (test time). `programs` collects the distinct programs that were asked for, `faults` counts
+    the dropped candidates by step number and reason.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Expander:
     ) -> None:
         self.policy, self.box, self.ppm, self.seed, self.ground_truth = policy, box, ppm, seed, ground_truth
         self.programs: set[str] = set()
+        self.faults: Counter[tuple[int, str]] = Counter()
 
     def expand(self, leaves: Sequence[tuple[Tree, Node, int]], temperature: float) -> None:
         """Give each (tree, leaf, n) its children; a leaf whose candidates all failed stays without any."""
@@ -69,6 +72,8 @@ class Expander:
             for step, count in ran:
                 if kept := finish_step(step, request.steps):
                     node.children.append(self._child(tree, node, kept, count))
+                else:
+                    self.faults[len(request.steps) + 1, fault(step, request.steps)] += count
             node.dropped = n - sum(child.multiplicity for child in node.children)
         if self.ppm is not None:
             self._score(leaves)
@@ -103,28 +108,37 @@ def _distinct(steps: Sequence[Step]) -> dict[Step, int]:
     return counts
 
 
-def finish_step(step: Step, prefix: Sequence[Step]) -> Step | None:
-    """The candidate as a step of the tree, or None when it must be dropped (section 3.1: only steps that run are kept).
+def fault(step: Step, prefix: Sequence[Step]) -> str:
+    """Why a candidate must be dropped, "" for one to keep (section 3.1: only steps that run are kept).
 
     Before `<end_of_code>` a step must be code that runs; the step that ends the code must have printed something; after
     it only a boxed answer may follow, and not another number than the one printed: else code that went wrong would be
     verified by a lucky slip of the pen.
     """
-    code_done = bool(prefix) and prefix[-1].text.endswith(END_CODE)
-    if code_done:
+    if prefix and prefix[-1].text.endswith(END_CODE):
         answer, last = boxed_answer(step.text), prefix[-1].execution
-        if not answer or (last and contradicts(answer, last.stdout)):
-            return None
-        return replace(step, answer=answer, execution=None)
-    if (
-        not step.text.endswith(STOPS)
-        or step.text.endswith(END_ANSWER)
-        or step.execution is None
-        or not step.execution.ok
-    ):
-        return None
+        if not answer:
+            return "no boxed answer"
+        return "boxed is not printed" if last and contradicts(answer, last.stdout) else ""
+    if not step.text.endswith(STOPS):
+        return "no closing tag"
+    if step.text.endswith(END_ANSWER):
+        return "answer before the code's end"
+    if step.execution is None or not step.execution.ok:
+        return str(step.execution.status) if step.execution else "not run"
     if not step.text.endswith(END_CODE):
-        return step
-    if not step.execution.stdout.strip() or not computes(program((*prefix, step))):
+        return ""
+    if not computes(program((*prefix, step))):
+        return "computes nothing"
+    return "" if step.execution.stdout.strip() else "prints nothing"
+
+
+def finish_step(step: Step, prefix: Sequence[Step]) -> Step | None:
+    """The candidate as a step of the tree, with its answer or the output that follows it; None for one with a fault."""
+    if fault(step, prefix):
         return None
-    return replace(step, output=output_block(step.execution.stdout))
+    if answer := boxed_answer(step.text):
+        return replace(step, answer=answer, execution=None)
+    if step.execution and step.text.endswith(END_CODE):
+        return replace(step, output=output_block(step.execution.stdout))
+    return step

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from enum import StrEnum
 
-from rstar_mini.answers import answer_key
-from rstar_mini.types import Node
+from rstar_mini.answers import Verdict, answer_key, compare
+from rstar_mini.types import Node, Problem
 
 
 class Selection(StrEnum):
@@ -36,3 +36,8 @@ def choose(terminals: Sequence[Node], how: Selection) -> Node | None:
         votes[answer_key(node.step.answer or "")] += odds * node.votes
     best = max(votes, key=lambda key: votes[key])
     return next(node for node in terminals if answer_key(node.step.answer or "") == best)
+
+
+def is_right(chosen: Node | None, problem: Problem) -> bool:
+    """True when a final answer was reached and equals the known one."""
+    return chosen is not None and compare(chosen.step.answer or "", problem.answer) is Verdict.EQUAL

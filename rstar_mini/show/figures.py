@@ -1,4 +1,4 @@
-"""Accuracy and coverage by round, with 95 % intervals."""
+"""Accuracy and coverage by round, with 95 % intervals, and the PPM's scores along solutions."""
 
 from __future__ import annotations
 
@@ -6,47 +6,99 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from rstar_mini.evaluation.statistics import interval
+from rstar_mini.show.picture import Picture
+from rstar_mini.show.tables import share
+from rstar_mini.show.tree_plot import COLOURS, colour, plain
+from rstar_mini.show.view import label
+from rstar_mini.types import Trajectory
 
 # Okabe and Ito's palette: told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKERS = "os^Dv<>"
 
 Counts = Mapping[str, int]
+Panel = tuple[str, str, Sequence[tuple[int, Mapping[str, Counts]]]]
+"""Title, what the y axis shows, and for each round the counts of each series."""
 
 
-def accuracy_figure(metrics: Sequence[Mapping[str, Any]]) -> Figure:
+def accuracy_figure(metrics: Sequence[Mapping[str, Any]]) -> Picture:
     """Held-out accuracy of each system by round; round 0 is the base model."""
-    rows = [(row["round"], row.get("evaluation", {}).get("systems", {})) for row in metrics]
-    return _figure(rows, "problems right (%)", "Held-out accuracy, 95 % intervals")
+    return _figure([_accuracy(metrics)])
 
 
-def coverage_figure(metrics: Sequence[Mapping[str, Any]]) -> Figure:
+def coverage_figure(metrics: Sequence[Mapping[str, Any]]) -> Picture:
     """Share of the training problems with a right trajectory by round, for each level and for all."""
+    return _figure([_coverage(metrics)])
+
+
+def rounds_figure(metrics: Sequence[Mapping[str, Any]]) -> Picture:
+    """Accuracy and coverage beside each other."""
+    return _figure([_accuracy(metrics), _coverage(metrics)])
+
+
+def score_strip(trajectories: Sequence[Trajectory], scores: Sequence[Sequence[float]]) -> Picture:
+    """One row for each solution, one cell for each of its steps, coloured by the PPM's score from -1 to 1."""
+    longest = max(len(row) for row in scores)
+    figure = Picture(figsize=(1.2 + 2.2 * longest, 0.7 + 0.8 * len(scores)), layout="constrained")
+    ax = figure.add_subplot()
+    words = ["PPM scores along solutions"]
+    for y, (trajectory, row) in enumerate(zip(trajectories, scores, strict=True)):
+        texts = [f"{label(step, 26)}\n{score:+.2f}" for step, score in zip(trajectory.steps, row, strict=True)]
+        for x, (text, score) in enumerate(zip(texts, row, strict=True)):
+            ax.add_patch(Rectangle((x, y + 0.05), 0.97, 0.9, facecolor=colour(score), edgecolor="none"))
+            ink = "white" if abs(score) > 0.6 else "black"
+            ax.text(x + 0.485, y + 0.5, plain(text), ha="center", va="center", fontsize=7.5, color=ink)
+        verdict = {True: "right", False: "wrong", None: "unjudged"}[trajectory.correct]
+        ax.text(-0.05, y + 0.5, verdict, ha="right", va="center", fontsize=8)
+        words.append(f"{verdict}: " + "; ".join(text.replace("\n", " ") for text in texts))
+    ax.set(xlim=(-0.4, longest), ylim=(len(scores), 0))
+    ax.set_axis_off()
+    figure.colorbar(COLOURS, ax=ax, label="PPM", pad=0.01)
+    figure.words = "\n".join(words)
+    return figure
+
+
+def _accuracy(metrics: Sequence[Mapping[str, Any]]) -> Panel:
+    rows = [(row["round"], row.get("evaluation", {}).get("systems", {})) for row in metrics]
+    return "Held-out accuracy, 95 % intervals", "problems right (%)", rows
+
+
+def _coverage(metrics: Sequence[Mapping[str, Any]]) -> Panel:
     rows = [(row["round"], {_level(name): c for name, c in row.get("coverage", {}).items()}) for row in metrics]
-    return _figure(rows, "problems solved (%)", "Coverage of the training problems, 95 % intervals")
+    return "Coverage of the training problems, 95 % intervals", "problems solved (%)", rows
 
 
 def _level(name: str) -> str:
     return name if name == "all" else f"level {name}"
 
 
-def _figure(rows: Sequence[tuple[int, Mapping[str, Counts]]], what: str, title: str) -> Figure:
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    ax = figure.add_subplot()
-    names = list(dict.fromkeys(name for _, series in rows for name in series))
-    for i, name in enumerate(names):
-        points = [(number, series[name]) for number, series in rows if series.get(name, {}).get("n")]
-        if points:
-            _draw_series(ax, i, len(names), name, points)
-    ax.set(xlabel="round (0: base model)", ylabel=what, title=title, ylim=(-2, 102))
-    ax.set_xticks([number for number, _ in rows])
-    ax.grid(axis="y", color="0.9")
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+def _figure(panels: Sequence[Panel]) -> Picture:
+    figure = Picture(figsize=(6.4 * len(panels), 3.8), layout="constrained")
+    words: list[str] = []
+    for k, (title, what, rows) in enumerate(panels, 1):
+        ax = figure.add_subplot(1, len(panels), k)
+        names = list(dict.fromkeys(name for _, series in rows for name in series))
+        for i, name in enumerate(names):
+            points = [(number, series[name]) for number, series in rows if series.get(name, {}).get("n")]
+            if points:
+                _draw_series(ax, i, len(names), name, points)
+        ax.set(xlabel="round (0: base model)", ylabel=what, title=title, ylim=(-2, 102))
+        ax.set_xticks([number for number, _ in rows])
+        ax.grid(axis="y", color="0.9")
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        words += [title, *(_in_words(name, rows) for name in names)]
+    figure.words = "\n".join(words)
     return figure
+
+
+def _in_words(name: str, rows: Sequence[tuple[int, Mapping[str, Counts]]]) -> str:
+    """A line: what the series is at each round."""
+    points = [f"round {number}: {share(series[name])}" for number, series in rows if series.get(name, {}).get("n")]
+    return f"{name}: {'; '.join(points)}"
 
 
 def _draw_series(ax: Axes, i: int, of: int, name: str, points: Sequence[tuple[int, Counts]]) -> None:

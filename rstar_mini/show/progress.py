@@ -117,8 +117,8 @@ class NotebookProgress(_Showing):
 
     def _describe(self) -> None:
         spent, done, total = time.monotonic() - self._stage_start, self._bar.value, self._bar.max
-        left = f", {_clock(spent * (total - done) / done)} left" if done else ""
-        self._text.value = html.escape(f"{self._stage} {done}/{total}, {_clock(spent)}{left}")
+        left = f", {clock(spent * (total - done) / done)} left" if done else ""
+        self._text.value = html.escape(f"{self._stage} {done}/{total}, {clock(spent)}{left}")
 
 
 def best_progress() -> TerminalProgress | NotebookProgress:
@@ -133,5 +133,6 @@ def best_progress() -> TerminalProgress | NotebookProgress:
         return TerminalProgress()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

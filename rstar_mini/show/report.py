@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import matplotlib.style
 import yaml
-from matplotlib.figure import Figure
 
 from rstar_mini.errors import UserError
 from rstar_mini.files import write_bytes
 from rstar_mini.show.figures import accuracy_figure, coverage_figure
+from rstar_mini.show.picture import Picture
 from rstar_mini.show.tables import HEADERS, difference, number, result_cells, share
 from rstar_mini.show.tree_plot import draw_tree
 from rstar_mini.types import Tree
@@ -189,10 +188,8 @@ def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>\n"
 
 
-def _image(figure: Figure, description: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
+def _image(figure: Picture, description: str) -> str:
+    data = base64.b64encode(figure.png()).decode()
     return f'<p><img alt="{_text(description)}" src="data:image/png;base64,{data}"></p>\n'
 
 

@@ -4,87 +4,110 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from matplotlib.colors import Normalize, to_hex
 
-from rstar_mini.show.view import best_path, dead_end, label, mark, shorten, worth_showing
+from rstar_mini.show.picture import Picture
+from rstar_mini.show.tree_text import tree_text
+from rstar_mini.show.view import best_path, count, dead_end, label, mark, shorten, worth_showing
 from rstar_mini.types import Node, Tree
 
 COLOURS = ScalarMappable(Normalize(-1, 1), "RdBu")  # red to blue: told apart with any colour vision
-FAILED = "#b00020"
+FAILED, MARKED = "#b00020", "#e69f00"
 LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}  # edges run under labels
 MAX_NODES = 60
 
-Places = dict[int, tuple[float, float]]
+Path = tuple[str, ...]
+Places = dict[Path, tuple[float, float]]
 
 
-def draw_tree(tree: Tree, ax: Axes | None = None) -> Figure:
+def draw_tree(
+    tree: Tree, within: Tree | None = None, marked: Node | None = None, walked: Sequence[Node] = ()
+) -> Picture:
     """The tree as a figure: area is visits, colour is Q from -1 (red) to 1 (blue), the thick path the best trajectory.
 
     A red × beside a node counts the candidates that did not run; × alone is a dead end. At most 60 nodes are drawn: the
     best trajectory and the most visited; the title says how many there are in all.
+
+    Args:
+        tree: what is drawn.
+        within: a later state of the same search, whose places and sizes are used, so that nothing moves in between.
+        marked: a node that gets a ring.
+        walked: the nodes of a rollout; a second line in the ring's colour leads through them.
     """
-    nodes = worth_showing(tree, MAX_NODES)
-    places = _layout(nodes)
+    later = within or tree
+    places = layout(worth_showing(later, MAX_NODES))
+    nodes = [node for node in tree.nodes() if node_path(node) in places]
     rows, columns = (round(max(place[i] for place in places.values())) + 1 for i in (1, 0))
-    if ax is None:
-        ax = Figure(figsize=(3 + 2.3 * columns, 1.8 + 0.4 * rows), layout="constrained").add_subplot()
-    figure = cast(Figure, ax.get_figure(root=True))
-    best = best_path(tree)
-    _draw_edges(ax, nodes, places, best)
-    _draw_nodes(ax, nodes, places)
+    figure = Picture(figsize=(3 + 2.3 * columns, 1.8 + 0.4 * rows), layout="constrained")
+    ax = figure.add_subplot()
+    _draw_edges(ax, nodes, places, {id(node) for node in best_path(tree)}, {id(node) for node in walked})
+    _draw_nodes(ax, nodes, places, max(1, max(node.visits for node in later.nodes())))
+    if marked is not None and node_path(marked) in places:
+        ax.scatter(*places[node_path(marked)], s=600, facecolors="none", edgecolors=MARKED, linewidths=2, zorder=1.5)
     ax.set(xlim=(-0.3, columns - 0.1), ylim=(rows - 0.3, -0.7))
     ax.set_axis_off()
     ax.set_title(_title(tree, len(nodes)), loc="left", fontsize=9)
     figure.colorbar(COLOURS, ax=ax, shrink=0.6, label="Q", pad=0.01)
+    figure.words = tree_text(tree)
     return figure
 
 
-def _layout(nodes: Sequence[Node]) -> Places:
+def colour(q: float) -> str:
+    """The colour of a value from -1 to 1, as #rrggbb."""
+    return to_hex(COLOURS.to_rgba(np.array([q]))[0])
+
+
+def node_path(node: Node) -> Path:
+    """What stays the same about a node from one state of a search to the next."""
+    return tuple(step.full_text for step in node.steps())
+
+
+def layout(nodes: Sequence[Node]) -> Places:
     """x is the depth; leaves take one row each in order, and a parent stands at the middle of its children."""
-    shown = {id(node) for node in nodes}
+    paths = {id(node): node_path(node) for node in nodes}
     places: Places = {}
     row = 0
     for node in nodes:  # parents before children and siblings in order, so leaves come from top to bottom
-        if not any(id(child) in shown for child in node.children):
-            places[id(node)] = (node.depth, row)
+        if not any(id(child) in paths for child in node.children):
+            places[paths[id(node)]] = (node.depth, row)
             row += 1
     for node in reversed(nodes):
-        if id(node) not in places:
-            ys = [places[id(child)][1] for child in node.children if id(child) in shown]
-            places[id(node)] = (node.depth, (ys[0] + ys[-1]) / 2)
+        if paths[id(node)] not in places:
+            ys = [places[paths[id(child)]][1] for child in node.children if id(child) in paths]
+            places[paths[id(node)]] = (node.depth, (ys[0] + ys[-1]) / 2)
     return places
 
 
-def _draw_edges(ax: Axes, nodes: Sequence[Node], places: Places, best: Sequence[Node]) -> None:
-    thick = {id(node) for node in best}
+def _draw_edges(ax: Axes, nodes: Sequence[Node], places: Places, best: set[int], walked: set[int]) -> None:
     for node in nodes:
         if node.parent is None:
             continue
-        (x0, y0), (x1, y1) = places[id(node.parent)], places[id(node)]
-        colour, width = ("black", 2.5) if id(node) in thick else ("0.7", 0.8)
-        ax.plot([x0, (x0 + x1) / 2, x1], [y0, y1, y1], color=colour, linewidth=width, zorder=1)
+        (x0, y0), (x1, y1) = places[node_path(node.parent)], places[node_path(node)]
+        line = [x0, (x0 + x1) / 2, x1], [y0, y1, y1]
+        colour, width = ("black", 2.5) if id(node) in best else ("0.7", 0.8)
+        ax.plot(*line, color=colour, linewidth=width, zorder=1)
+        if id(node) in walked:
+            ax.plot(*line, color=MARKED, linewidth=7, alpha=0.6, zorder=0.5)
 
 
-def _draw_nodes(ax: Axes, nodes: Sequence[Node], places: Places) -> None:
-    most = max(1, max(node.visits for node in nodes))
+def _draw_nodes(ax: Axes, nodes: Sequence[Node], places: Places, most: int) -> None:
     areas = [30 + 320 * node.visits / most for node in nodes]
-    xs, ys = zip(*(places[id(node)] for node in nodes), strict=True)
+    xs, ys = zip(*(places[node_path(node)] for node in nodes), strict=True)
     colours = COLOURS.to_rgba(np.array([node.q for node in nodes]))
     ax.scatter(xs, ys, s=areas, c=colours, edgecolors="black", linewidths=0.8, zorder=2)
     for node, area in zip(nodes, areas, strict=True):
         radius = math.sqrt(area / math.pi)
-        text = f"{mark(node)} {label(node, 26)}".strip() if node.parent else "question"
+        text = f"{mark(node)} {label(node.step, 26)}".strip() if node.parent else "question"
         side: dict[str, Any] = {"xytext": (radius + 3, 3), "textcoords": "offset points", "fontsize": 7, "zorder": 3}
-        ax.annotate(_plain(text), places[id(node)], bbox=LABEL_BOX, **side)
+        ax.annotate(plain(text), places[node_path(node)], bbox=LABEL_BOX, **side)
         if node.dropped or dead_end(node):
             side["xytext"] = (radius + 3, -8)
-            ax.annotate(f"×{node.dropped or ''}", places[id(node)], color=FAILED, weight="bold", **side)
+            ax.annotate(f"×{node.dropped or ''}", places[node_path(node)], color=FAILED, weight="bold", **side)
 
 
 def _title(tree: Tree, drawn: int) -> str:
@@ -92,9 +115,9 @@ def _title(tree: Tree, drawn: int) -> str:
     pruned = f"; {drawn} of {total} nodes drawn, the most visited" if drawn < total else ""
     question = shorten(tree.problem.question, 90)
     legend = "area: visits; thick: best trajectory; ×: candidates that did not run"
-    return _plain(f"{question}\n{tree.rollouts} rollouts; {legend}{pruned}")
+    return plain(f"{question}\n{count(tree.rollouts, 'rollout')}; {legend}{pruned}")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that matplotlib takes as it is: a dollar sign would start a formula."""
     return text.replace("$", r"\$")

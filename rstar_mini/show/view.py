@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from rstar_mini.code_cot import END_CODE, program
+from rstar_mini.search import Budget, uct
 from rstar_mini.search.selection import Selection, choose
-from rstar_mini.types import Node, Tree
+from rstar_mini.types import Node, Step, Tree
 
 
 def best_terminal(tree: Tree) -> Node | None:
@@ -40,14 +43,19 @@ def worth_showing(tree: Tree, limit: int) -> list[Node]:
     return [node for node in nodes if id(node) in kept]
 
 
-def label(node: Node, width: int = 40) -> str:
-    """The answer of a terminal node, else the first line of code with, at the end of the code, what it printed."""
-    if node.step.answer is not None:
-        return shorten(f"answer {node.step.answer}", width)
-    lines = [line.strip() for line in program([node.step]).splitlines() if line.strip()]
+def label(step: Step, width: int = 40) -> str:
+    """The answer of a terminal step, else the first line of code with, at the end of the code, what it printed."""
+    if step.answer is not None:
+        return shorten(f"answer {step.answer}", width)
+    lines = [line.strip() for line in program([step]).splitlines() if line.strip()]
     code = next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
-    printed = node.step.execution.stdout.strip() if node.step.execution else ""
-    return shorten(f"{code} → {printed}" if node.step.text.endswith(END_CODE) and printed else code, width)
+    printed = step.execution.stdout.strip() if step.execution else ""
+    return shorten(f"{code} → {printed}" if step.text.endswith(END_CODE) and printed else code, width)
+
+
+def count(number: int, thing: str) -> str:
+    """ "1 rollout", "2 rollouts"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def shorten(text: str, width: int) -> str:
@@ -69,3 +77,22 @@ def dead_end(node: Node) -> bool:
 def mark(node: Node) -> str:
     """✓ for a right answer, ✗ for a wrong one, ? for an unjudged one, '' for a step."""
     return "" if not node.terminal else {True: "✓", False: "✗", None: "?"}[node.correct]
+
+
+def node_facts(node: Node, budget: Budget) -> dict[str, str]:
+    """What search knows of a node."""
+    facts: dict[str, object] = {"N (visits)": node.visits, "Q = q / N": f"{node.q:+.3f}"}
+    if node.prior is not None:
+        facts["PPM"] = f"{node.prior:+.3f}"
+    if node.parent is not None:
+        value = uct(node, budget.c, budget.unvisited_first)
+        terms = f" = Q + {budget.c:g} √(ln {node.parent.visits} / {node.visits})" if node.visits else ""
+        facts["UCT"] = "infinite: never visited" if math.isinf(value) else f"{value:+.3f}{terms}"
+    facts["sampled"] = count(node.multiplicity, "time")
+    if node.expanded:
+        facts["candidates below"] = f"{len(node.children)} kept, {node.dropped} dropped"
+    if node.terminal:
+        facts["answer"] = f"{mark(node)} {node.step.answer}"
+    if dead_end(node):
+        facts["note"] = "dead end"
+    return {name: str(value) for name, value in facts.items()}

@@ -1,0 +1,68 @@
+"""A finished search again, rollout by rollout: the same code walks a tree whose children are known already."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+from rstar_mini.errors import UserError
+from rstar_mini.search.expand import Budget
+from rstar_mini.search.mcts import grow
+from rstar_mini.types import Node, Tree
+
+
+class _Recorded:
+    """In the place of an `Expander`: gives each leaf the children that it got in the finished tree."""
+
+    def __init__(self, tree: Tree, ground_truth: bool) -> None:
+        self.ground_truth = ground_truth
+        self.nodes = {_place(node): node for node in tree.nodes()}
+
+    def expand(self, leaves: Sequence[tuple[Tree, Node, int]], temperature: float) -> None:
+        for _, leaf, _ in leaves:
+            known = self.nodes[_place(leaf)]
+            leaf.expanded, leaf.dropped = True, known.dropped
+            leaf.children = [_fresh(child, leaf) for child in known.children]
+
+
+def replay(tree: Tree, budget: Budget) -> list[Tree]:
+    """The tree after 0, 1, 2, ... of its rollouts. `budget` gives c, the depth and the rule for unvisited children.
+
+    Raises:
+        UserError: the walk ends elsewhere than the tree, so it was searched with another budget, or not by rollouts.
+    """
+    judged = any(node.correct is not None for node in tree.nodes())
+    now = Tree(tree.problem)
+    expander = _Recorded(tree, judged)
+    frames = [copy.deepcopy(now)]
+    for _ in range(tree.rollouts):
+        grow([now], expander, _one(budget))  # type: ignore[arg-type]  # it has what a search asks of an Expander
+        frames.append(copy.deepcopy(now))
+    if [node.visits for node in now.nodes()] != [node.visits for node in tree.nodes()]:
+        rule = "first" if budget.unvisited_first else "at 0"
+        settings = f"c = {budget.c:g}, depth {budget.depth}, unvisited children {rule}"
+        raise UserError(f"{tree.problem.id} was not searched with this budget ({settings}); give the tree's own")
+    frames[-1].tokens = tree.tokens  # how many there were before is not recorded
+    return frames
+
+
+def walk(before: Tree, after: Tree) -> list[Node]:
+    """The nodes of `after`, the root first, that the rollout between these two states went through and backed up."""
+    earlier = {_place(node): node.visits for node in before.nodes()}
+    return [node for node in after.nodes() if node.visits > earlier.get(_place(node), _fresh(node, node).visits)]
+
+
+def _one(budget: Budget) -> Budget:
+    return Budget(rollouts=1, depth=budget.depth, c=budget.c, unvisited_first=budget.unvisited_first)
+
+
+def _fresh(node: Node, parent: Node) -> Node:
+    """The node as it was when it was made."""
+    visits, value = (0, 0.0) if node.prior is None else (1, node.prior)
+    made = Node(node.step, parent, visits=visits, value=value, prior=node.prior, correct=node.correct)
+    made.multiplicity = node.multiplicity
+    return made
+
+
+def _place(node: Node) -> tuple[str, ...]:
+    return tuple(step.full_text for step in node.steps())

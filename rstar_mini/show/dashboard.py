@@ -1,0 +1,86 @@
+"""A run in progress, in a notebook: what it does, how long it will take, and its accuracy and coverage so far."""
+
+from __future__ import annotations
+
+import base64
+import html
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import ipywidgets
+
+from rstar_mini.evolution.status import Status, status
+from rstar_mini.show.figures import rounds_figure
+from rstar_mini.show.progress import clock
+from rstar_mini.show.widget import STYLE, Still, table
+
+
+def dashboard(run: str | Path, seconds: float = 2.0) -> Dashboard:
+    """Watch the run at `run`, which need not have begun: its files are read every so many `seconds` until its end.
+
+    Show it in one cell, then start the run in the next one, in a terminal, or on a machine that shares the folder.
+    """
+    return Dashboard(Path(run), seconds)
+
+
+class Dashboard(Still):
+    """The widget that `dashboard` makes; `close()` ends the watching, and the run goes on."""
+
+    def __init__(self, run: Path, seconds: float) -> None:
+        self.run, self.now = run, status(run)
+        self._drawn, self._ended = 0, threading.Event()
+        self.bar = ipywidgets.FloatProgress(max=1.0, layout=ipywidgets.Layout(width="min(100%, 46em)"))
+        self.facts, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
+        super().__init__([self.bar, self.facts, self.figure])
+        self.refresh()
+        threading.Thread(target=self._watch, args=(seconds,), daemon=True).start()
+
+    def refresh(self) -> None:
+        """Read the run and show it."""
+        self.now = status(self.run)
+        rounds = self.now.metrics if self.now else []
+        searched, shards = self.now.shards if self.now else (0, 0)
+        if self.now:
+            self.bar.value = (len(rounds) + (searched / shards if shards else 0.0)) / (self.now.rounds + 1)
+        self.facts.value = f'<div style="{STYLE}" aria-live="polite">{table(self._told())}</div>'
+        if len(rounds) > self._drawn:  # a new round is finished
+            self._drawn = len(rounds)
+            picture = rounds_figure(rounds)
+            image, words = base64.b64encode(picture.png()).decode(), html.escape(picture.words, quote=True)
+            self.figure.value = f'<img style="max-width:100%" alt="{words}" src="data:image/png;base64,{image}">'
+
+    def close(self) -> None:
+        """Stop watching, and take the widget away."""
+        self._ended.set()
+        super().close()
+
+    def still(self) -> Mapping[str, str]:
+        """The figure as it stands, and the facts."""
+        facts = "\n".join(f"{name}: {value}" for name, value in self._told().items())
+        if not (self.now and self.now.metrics):
+            return {"text/plain": facts}
+        picture = rounds_figure(self.now.metrics)
+        return {
+            "image/png": base64.b64encode(picture.png()).decode(),
+            "text/plain": f"{facts}\n{picture.words}",
+        }
+
+    def _watch(self, seconds: float) -> None:
+        while not (self.now and self.now.finished) and not self._ended.wait(seconds):
+            self.refresh()
+
+    def _told(self) -> dict[str, str]:
+        return _facts(self.now) if self.now else {"run": f"{self.run.name} has not begun"}
+
+
+def _facts(now: Status) -> dict[str, str]:
+    left = "not known before the first round is done" if now.seconds_left is None else clock(now.seconds_left)
+    facts = {
+        "run": now.name,
+        "now": now.doing if now.working or now.finished else f"{now.doing}, stopped",
+        "rounds": f"{max(0, len(now.metrics) - 1)} of {now.rounds} finished",
+        "shards of this round": f"{now.shards[0]} of {now.shards[1] or '?'} searched",
+        "tokens sampled in search": f"{now.tokens:,}",
+    }
+    return facts if now.finished else facts | {"time left": left}
