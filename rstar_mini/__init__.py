@@ -5,9 +5,16 @@ measures it again.
 """
 
 import logging
+import os
+import warnings
+
+# Read when torch is loaded. Threads that spin for long while they wait for each other gain nothing on a free machine,
+# and on one that does other work besides take up to five times as long (`tiny`, two cores; other systems ignore it).
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from rstar_mini.api import evaluate_run, evolve, load_run, solve
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a 4-bit kernel that a CPU run never calls
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # peft asks for it
 
 __all__ = ["evaluate_run", "evolve", "load_run", "solve"]

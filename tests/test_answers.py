@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from rstar_mini.answers import Verdict, answer_key, compare, contradicts
+from rstar_mini.files import read_jsonl
+from rstar_mini.paths import data_file
 
 EQUAL = [
     ("5", "5"),
@@ -250,7 +251,7 @@ def test_contradictions_are_between_plain_numbers(answer, printed, expected):
 
 
 # Pairs that people labelled before any code was run on them; the adversarial ones try to fool, hang or run code.
-PAIRS = [json.loads(line) for line in (Path(__file__).parent / "answer_pairs.jsonl").read_text().splitlines()]
+PAIRS = read_jsonl(data_file("answer_pairs.jsonl"))
 ENDLESS = ("hang", "unreachable")
 
 

@@ -11,6 +11,7 @@ import json
 import logging
 import operator
 import re
+import signal
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,6 +20,8 @@ from typing import Any
 
 import sympy
 from math_verify import LatexExtractionConfig, parse, verify
+
+from rstar_mini.answers.worker import CPU_CLOCK, SECONDS
 
 _DIGITS = 60  # of numbers compared numerically
 _TOLERANCE = sympy.Float("1e-40", _DIGITS)  # relative
@@ -70,6 +73,7 @@ def main() -> None:
     sys.setrecursionlimit(5000)
     print("ready", flush=True)
     for line in sys.stdin:
+        _limit_cpu(SECONDS)
         try:
             same = _same(*json.loads(line))
         except Exception:
@@ -192,6 +196,12 @@ def _rounds(text: str, other: Any) -> bool:
     if not (isinstance(other, sympy.Expr) and other.is_real and other.is_rational is False):
         return False
     return bool(abs(other - sympy.Rational(text)) <= sympy.Rational(1, 2 * 10 ** len(decimal[2])))
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Let the system end this process after so much CPU time, which does not depend on how busy the machine is."""
+    if CPU_CLOCK:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How sure a measured accuracy is: Wilson intervals, and the bootstrap for two systems on the same problems."""
+"""How sure a measured accuracy is: Wilson intervals, and those of differences between two systems."""
 
 from __future__ import annotations
 
@@ -23,6 +23,23 @@ def interval(k: float, n: int) -> tuple[float, float]:
     spread = Z95 * math.sqrt(k * (n - k) / n + Z95**2 / 4)
     low, high = ((k + Z95**2 / 2 + sign * spread) / (n + Z95**2) for sign in (-1, 1))
     return max(0.0, low), min(1.0, high)
+
+
+def unpaired_difference(a: tuple[float, int], b: tuple[float, int]) -> tuple[float, float, float]:
+    """Difference in accuracy of `a` over `b`, each (right, of how many), with its 95 % interval: (mean, low, high).
+
+    Newcombe's interval from the two of Wilson. It takes the two for independent, so on the same problems, where they
+    are not, it is wider than `paired_bootstrap`, which needs every single result.
+
+    Raises:
+        ValueError: one of the two counts nothing, or more right than there are.
+    """
+    if not a[1] or not b[1]:
+        raise ValueError("a difference needs at least one problem on each side")
+    (low_a, high_a), (low_b, high_b), p, q = interval(*a), interval(*b), a[0] / a[1], b[0] / b[1]
+    below = math.hypot(p - low_a, high_b - q)
+    above = math.hypot(high_a - p, q - low_b)
+    return p - q, p - q - below, p - q + above
 
 
 def paired_bootstrap(

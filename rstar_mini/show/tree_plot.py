@@ -18,7 +18,7 @@ from rstar_mini.types import Node, Tree
 
 COLOURS = ScalarMappable(Normalize(-1, 1), "RdBu")  # red to blue: told apart with any colour vision
 FAILED, MARKED = "#b00020", "#e69f00"
-LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}  # edges run under labels
+LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 0.5}  # edges run under labels
 MAX_NODES = 60
 
 Path = tuple[str, ...]
@@ -103,7 +103,7 @@ def _draw_nodes(ax: Axes, nodes: Sequence[Node], places: Places, most: int) -> N
     for node, area in zip(nodes, areas, strict=True):
         radius = math.sqrt(area / math.pi)
         text = f"{mark(node)} {label(node.step, 26)}".strip() if node.parent else "question"
-        side: dict[str, Any] = {"xytext": (radius + 3, 3), "textcoords": "offset points", "fontsize": 7, "zorder": 3}
+        side: dict[str, Any] = {"xytext": (radius + 3, 5), "textcoords": "offset points", "fontsize": 7, "zorder": 3}
         ax.annotate(plain(text), places[node_path(node)], bbox=LABEL_BOX, **side)
         if node.dropped or dead_end(node):
             side["xytext"] = (radius + 3, -8)

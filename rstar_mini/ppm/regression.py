@@ -1,0 +1,105 @@
+"""Two rivals of the PPM (section 4.3): PQM learns every step's Q-value, ORM whether a whole solution is right.
+
+Both are the PPM's model, head and tanh; only what they learn from the same trees differs: scores, and not an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from peft import TaskType
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from trl import RewardConfig
+
+from rstar_mini.policy.prefix_cache import cached_encoder
+from rstar_mini.ppm.model import ppm_from_policy, reward
+from rstar_mini.progress import Progress
+from rstar_mini.prompts import Prompt
+from rstar_mini.recipes.schema import Ppm
+from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings, with_adapters
+from rstar_mini.types import Problem, Step, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSteps:
+    """A solution so far, and the score in [-1, 1] that a model should give its last step."""
+
+    problem: Problem
+    steps: tuple[Step, ...]
+    target: float
+
+
+def step_scores(trees: Iterable[Tree]) -> list[ScoredSteps]:
+    """For a PQM: every step that a rollout came through, with its Q."""
+    return [ScoredSteps(t.problem, n.steps(), n.q) for t in trees for n in t.nodes() if n.parent and n.visits]
+
+
+def outcome_scores(trees: Iterable[Tree]) -> list[ScoredSteps]:
+    """For an ORM: every whole solution, +1 when its answer is right and -1 when it is wrong."""
+    return [
+        ScoredSteps(t.problem, n.steps(), 1.0 if n.correct else -1.0)
+        for t in trees
+        for n in t.terminals()
+        if n.correct is not None
+    ]
+
+
+class RegressionTrainer(Resumable):
+    """Mean squared error between the PPM's `reward` and `labels`, in batches of sequences of like length."""
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The error on one batch."""
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+        loss = mse_loss(reward(outputs.logits.squeeze(-1)), inputs["labels"].float())
+        return (loss, outputs) if return_outputs else loss
+
+
+def encode_scored(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, row: ScoredSteps) -> dict[str, Any]:
+    """Token ids that end at the last step's last token, where search reads the score, and the target."""
+    pieces = [prompt(row.problem.question)]
+    for step in row.steps[:-1]:
+        pieces += [step.text, step.output]
+    ids = [token for piece in (*pieces, row.steps[-1].text) for token in encode(piece)]
+    return {"input_ids": ids, "labels": row.target, "length": len(ids)}
+
+
+def train_regression(
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Prompt,
+    rows: Sequence[ScoredSteps],
+    settings: Ppm,
+    seed: int,
+    progress: Progress,
+    checkpoints: Path,
+    name: str = "PQM",
+) -> tuple[AnyModel, list[dict[str, float]]]:
+    """A model initialised from `policy` as the PPM is, and trained on scores; returns it with its loss curve.
+
+    `settings.batch` counts sequences here, so twice the PPM's reads as much a step: a pair is two. Goes on from the
+    last checkpoint in the folder `checkpoints`, which the caller removes when the model is safe.
+    """
+    set_seed(seed)
+    encode = cached_encoder(tokenizer.encode)
+    model = with_adapters(ppm_from_policy(policy), settings, TaskType.SEQ_CLS)
+    arguments = RewardConfig(str(checkpoints), remove_unused_columns=False, **trainer_settings(settings, seed))
+    trainer = RegressionTrainer(
+        model,
+        arguments,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        train_dataset=Dataset.from_list([encode_scored(encode, prompt, row) for row in rows]),
+        processing_class=tokenizer,
+    )
+    return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
