@@ -7,6 +7,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
 
+import rstar_mini  # noqa: F401  # before any test loads torch, whose threads it teaches to wait
+
 
 def pytest_collection_modifyitems(config, items):
     """Tests that take minutes run when they are asked for."""
@@ -28,7 +30,5 @@ def base():
 def run(tmp_path_factory):
     """A whole small run, for the tests of one module."""
     from small_runs import SMALL
-
-    import rstar_mini
 
     return rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", overrides=SMALL)
