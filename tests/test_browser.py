@@ -140,7 +140,9 @@ def test_the_stepper_steps(page, lab):
     stepper.wait_for()
     stepper.get_by_role("slider").focus()
     page.keyboard.press("ArrowRight")
-    page.locator(".jp-OutputArea-output:has-text('print(cups)')").wait_for()
+    second = page.locator(".jp-OutputArea-output:has-text('print(cups)')")
+    second.wait_for()
+    assert "1 variable as before" in second.inner_text()
     page.screenshot(path=SCREENSHOTS / "stepper.png")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,9 +44,7 @@ class Dashboard(Still):
         self.facts.value = f'<div style="{STYLE}" aria-live="polite">{table(self._told())}</div>'
         if len(rounds) > self._drawn:  # a new round is finished
             self._drawn = len(rounds)
-            picture = rounds_figure(rounds)
-            image, words = base64.b64encode(picture.png()).decode(), html.escape(picture.words, quote=True)
-            self.figure.value = f'<img style="max-width:100%" alt="{words}" src="data:image/png;base64,{image}">'
+            self.figure.value = rounds_figure(rounds).html()
 
     def close(self) -> None:
         """Stop watching, and take the widget away."""
@@ -60,11 +56,8 @@ class Dashboard(Still):
         facts = "\n".join(f"{name}: {value}" for name, value in self._told().items())
         if not (self.now and self.now.metrics):
             return {"text/plain": facts}
-        picture = rounds_figure(self.now.metrics)
-        return {
-            "image/png": base64.b64encode(picture.png()).decode(),
-            "text/plain": f"{facts}\n{picture.words}",
-        }
+        shown = rounds_figure(self.now.metrics).bundle()
+        return shown | {"text/plain": f"{facts}\n{shown['text/plain']}"}
 
     def _watch(self, seconds: float) -> None:
         while not (self.now and self.now.finished) and not self._ended.wait(seconds):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Mapping
 from typing import Any
@@ -57,8 +56,7 @@ class Explorer(Still):
 
     def still(self) -> Mapping[str, str]:
         """The finished tree."""
-        picture = draw_tree(self.frames[-1])
-        return {"image/png": base64.b64encode(picture.png()).decode(), "text/plain": picture.words}
+        return draw_tree(self.frames[-1]).bundle()
 
     def _go(self, *_: Any) -> None:
         """Show the state after the chosen rollout; the chosen node stays chosen when it is there already."""
@@ -83,8 +81,7 @@ class Explorer(Still):
         node = self._chosen()
         picture = draw_tree(self.tree, within=self.frames[-1], marked=node, walked=self._walk)
         words = f"search tree after {count(self.rollout.value, 'rollout')}; the list below says the same in words"
-        image = base64.b64encode(picture.png()).decode()
-        self.picture.value = f'<img style="max-width:100%" alt="{words}" src="data:image/png;base64,{image}">'
+        self.picture.value = picture.html(words)
         self.panel.value = f'<div style="{STYLE}" role="region" aria-label="the chosen node">{self._about(node)}</div>'
 
     def _about(self, node: Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 from typing import Any
 
@@ -22,7 +23,15 @@ class Picture(Figure):
         self.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         return buffer.getvalue()
 
+    def bundle(self) -> dict[str, str]:
+        """The image and the words by MIME type, as a notebook stores them."""
+        return {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.words}
+
+    def html(self, words: str = "") -> str:
+        """An <img> that carries its data; `words` in place of the figure's own when these stand beside it already."""
+        text = html.escape(words or self.words, quote=True)
+        return f'<img style="max-width:100%" alt="{text}" src="data:image/png;base64,{self.bundle()["image/png"]}">'
+
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         """What Jupyter stores and shows."""
-        data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.words}
-        return data, {"image/png": {"alt": self.words}}
+        return self.bundle(), {"image/png": {"alt": self.words}}

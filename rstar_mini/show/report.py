@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -189,8 +188,7 @@ def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _image(figure: Picture, description: str) -> str:
-    data = base64.b64encode(figure.png()).decode()
-    return f'<p><img alt="{_text(description)}" src="data:image/png;base64,{data}"></p>\n'
+    return f"<p>{figure.html(description)}</p>\n"
 
 
 def _pre(text: str) -> str:
