@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rstar_mini.errors import UserError
 from rstar_mini.search.expand import Budget
@@ -16,11 +17,11 @@ class _Recorded:
 
     def __init__(self, tree: Tree, ground_truth: bool) -> None:
         self.ground_truth = ground_truth
-        self.nodes = {_place(node): node for node in tree.nodes()}
+        self.nodes = {node_path(node): node for node in tree.nodes()}
 
     def expand(self, leaves: Sequence[tuple[Tree, Node, int]], temperature: float) -> None:
         for _, leaf, _ in leaves:
-            known = self.nodes[_place(leaf)]
+            known = self.nodes[node_path(leaf)]
             leaf.expanded, leaf.dropped = True, known.dropped
             leaf.children = [_fresh(child, leaf) for child in known.children]
 
@@ -34,9 +35,9 @@ def replay(tree: Tree, budget: Budget) -> list[Tree]:
     judged = any(node.correct is not None for node in tree.nodes())
     now = Tree(tree.problem)
     expander = _Recorded(tree, judged)
-    frames = [copy.deepcopy(now)]
+    frames, one = [copy.deepcopy(now)], replace(budget, rollouts=1, extra_rollouts=0)
     for _ in range(tree.rollouts):
-        grow([now], expander, _one(budget))  # type: ignore[arg-type]  # it has what a search asks of an Expander
+        grow([now], expander, one)  # type: ignore[arg-type]  # it has what a search asks of an Expander
         frames.append(copy.deepcopy(now))
     if [node.visits for node in now.nodes()] != [node.visits for node in tree.nodes()]:
         rule = "first" if budget.unvisited_first else "at 0"
@@ -48,12 +49,8 @@ def replay(tree: Tree, budget: Budget) -> list[Tree]:
 
 def walk(before: Tree, after: Tree) -> list[Node]:
     """The nodes of `after`, the root first, that the rollout between these two states went through and backed up."""
-    earlier = {_place(node): node.visits for node in before.nodes()}
-    return [node for node in after.nodes() if node.visits > earlier.get(_place(node), _fresh(node, node).visits)]
-
-
-def _one(budget: Budget) -> Budget:
-    return Budget(rollouts=1, depth=budget.depth, c=budget.c, unvisited_first=budget.unvisited_first)
+    earlier = {node_path(node): node.visits for node in before.nodes()}
+    return [node for node in after.nodes() if node.visits > earlier.get(node_path(node), _fresh(node, node).visits)]
 
 
 def _fresh(node: Node, parent: Node) -> Node:
@@ -64,5 +61,6 @@ def _fresh(node: Node, parent: Node) -> Node:
     return made
 
 
-def _place(node: Node) -> tuple[str, ...]:
+def node_path(node: Node) -> tuple[str, ...]:
+    """What stays the same about a node from one state of a search to the next: the texts that lead to it."""
     return tuple(step.full_text for step in node.steps())

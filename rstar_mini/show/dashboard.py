@@ -26,7 +26,8 @@ class Dashboard(Still):
     """The widget that `dashboard` makes; `close()` ends the watching, and the run goes on."""
 
     def __init__(self, run: Path, seconds: float) -> None:
-        self.run, self.now = run, status(run)
+        self.run = run
+        self.now: Status | None = None
         self._drawn, self._ended = 0, threading.Event()
         self.bar = ipywidgets.FloatProgress(max=1.0, layout=ipywidgets.Layout(width="min(100%, 46em)"))
         self.facts, self.figure = ipywidgets.HTML(), ipywidgets.HTML()

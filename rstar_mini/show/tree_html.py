@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from rstar_mini.code_cot import program
 from rstar_mini.search import Budget
-from rstar_mini.search.replay import replay, walk
-from rstar_mini.show.tree_plot import colour, layout, node_path
+from rstar_mini.search.replay import node_path, replay, walk
+from rstar_mini.show.tree_plot import colour, layout
 from rstar_mini.show.tree_text import tree_text
 from rstar_mini.show.view import best_path, label, mark, node_facts, worth_showing
 from rstar_mini.types import Node, Tree
@@ -45,15 +46,14 @@ def tree_page(tree: Tree, budget: Budget | None = None) -> str:
     ]
     frames = replay(tree, budget)
     data = {"nodes": fixed, "frames": [_frame(frames, k, index, budget) for k in range(len(frames))]}
-    question = html.escape(tree.problem.question)
-    embedded = json.dumps(data).replace("<", "\\u003c")  # nothing in it may end the script
-    return (
-        PAGE.read_text("utf-8")
-        .replace("@question", question)
-        .replace("@last", str(len(frames) - 1))
-        .replace("@text", html.escape(tree_text(tree)))
-        .replace("@data", embedded)
-    )
+    parts = {
+        "question": html.escape(tree.problem.question),
+        "last": str(len(frames) - 1),
+        "text": html.escape(tree_text(tree)),
+        "data": json.dumps(data).replace("<", "\\u003c"),  # nothing in it may end the script
+    }
+    # In one pass: what a model wrote is no place to put something into.
+    return re.sub("@(question|last|text|data)", lambda found: parts[found[1]], PAGE.read_text("utf-8"))
 
 
 def _text(tree: Tree, node: Node) -> str:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 
+from rstar_mini.search.replay import node_path
 from rstar_mini.show.picture import Picture
 from rstar_mini.show.tree_text import tree_text
 from rstar_mini.show.view import best_path, count, dead_end, label, mark, shorten, worth_showing
@@ -60,11 +61,6 @@ def draw_tree(
 def colour(q: float) -> str:
     """The colour of a value from -1 to 1, as #rrggbb."""
     return to_hex(COLOURS.to_rgba(np.array([q]))[0])
-
-
-def node_path(node: Node) -> Path:
-    """What stays the same about a node from one state of a search to the next."""
-    return tuple(step.full_text for step in node.steps())
 
 
 def layout(nodes: Sequence[Node]) -> Places:
