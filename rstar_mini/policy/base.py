@@ -10,9 +10,9 @@ from typing import Protocol
 from rstar_mini.types import Problem, Step
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A wish for `n` next steps after `steps`. `key` fixes the sampling noise: equal requests give equal candidates."""
+    """A wish for `n` next steps after `steps`. `key` fixes the sampling noise: the same wish gives the same steps."""
 
     problem: Problem
     steps: tuple[Step, ...]
@@ -21,15 +21,43 @@ class Request:
 
 
 class Policy(Protocol):
-    """The policy model: proposes next steps, and knows nothing of search, execution or rewards."""
+    """The policy model: proposes next steps, and knows nothing of search, execution or rewards.
 
-    def propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
-        """`n` sampled steps for each request, repeats included, with `text` and `tokens`; temperature 0 is greedy."""
+    Requests go in with `submit` and come out of `collect` when they are done, in whatever order, so that an engine can
+    fill the place of a finished one at once and search can run the code of some while others are still written.
+    """
+
+    def submit(self, requests: Sequence[Request], temperature: float) -> None:
+        """Ask for the steps of each request; temperature 0 is greedy."""
+        ...
+
+    def collect(self) -> list[tuple[Request, list[Step]]]:
+        """Work for a while on what was submitted; returns what is done, if anything is, in the order of submission.
+
+        Each request, the object that was submitted, comes with its `n` sampled steps, repeats included, with `text` and
+        `tokens`. Nothing submitted, nothing done.
+        """
+        ...
+
+    def release(self, ended: Sequence[tuple[Problem, tuple[Step, ...]]]) -> None:
+        """Drop what is cached for these prefixes alone: search will never ask to go on from them."""
         ...
 
     def forget(self) -> None:
         """Drop whatever is cached about earlier requests (called when a shard is finished)."""
         ...
+
+
+class Propose:
+    """Adds to a policy the plain call that waits for everything."""
+
+    def propose(self: Policy, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
+        """`n` sampled steps for each request, repeats included."""
+        self.submit(requests, temperature)
+        steps: dict[int, list[Step]] = {}
+        while len(steps) < len(requests):
+            steps |= {id(request): proposed for request, proposed in self.collect()}
+        return [steps[id(request)] for request in requests]
 
 
 def noise_key(*parts: object) -> int:
