@@ -44,9 +44,6 @@ class Scores:
     def score(self, siblings):
         return [[0.5 if "*" in step.text else -0.25 for step in steps] for _, _, steps in siblings]
 
-    def forget(self):
-        pass
-
 
 @pytest.fixture(scope="module")
 def box():

@@ -6,8 +6,9 @@ import torch
 
 from rstar_mini.code_cot import STOPS
 from rstar_mini.policy import Request, noise_key
-from rstar_mini.policy.prefix_cache import PrefixCache, cached_encoder
-from rstar_mini.policy.transformers_policy import TransformersPolicy, draw, uniform
+from rstar_mini.policy.prefix_cache import PrefixCache, Trie
+from rstar_mini.policy.sampling import draw, uniform
+from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.problems import load_problems
 from rstar_mini.problems.generate import CORE
 from rstar_mini.prompts import Prompt
@@ -41,19 +42,25 @@ def test_greedy_steps_are_what_the_library_generates(base, policy):
 
 def test_the_prefix_cache_gives_the_hidden_states_of_a_full_pass(base):
     model, tokenizer = base
-    cache = PrefixCache(model.get_decoder(), cached_encoder(tokenizer.encode))
+    cache = PrefixCache(model.get_decoder(), tokenizer, Prompt(), 2**30)
     steps = (
         Step("<code>\n# Count the pens\nall = 3 * 8\n<end_of_step>"),
         Step("\nprint(all)\n<end_of_code>", "\n<output>24<end_of_output>\n"),
     )
-    texts = [Prompt()(QUESTION), Prompt()("Ann has 5 pens.")]
+    asked = [(PROBLEM, steps), (Problem("q", "Ann has 5 pens.", "5"), ())]
+    tries = []
+    for problem, path in asked:
+        place = cache.locate(problem, path)
+        tries.append(Trie(place.segment))
+        tries[-1].add(place.pending)
     with torch.inference_mode():
-        places = cache.open(texts, [steps, ()])
-        _, hidden = cache.extend([p.segment for p in places], [p.pending for p in places])
-        for row, text in enumerate([texts[0] + "".join(s.full_text for s in steps), texts[1]]):
+        _, hidden = cache.read(tries)
+        ends = np.cumsum([len(trie.tokens) for trie in tries]) - 1
+        for end, (problem, path) in zip(ends, asked, strict=True):
+            text = Prompt()(problem.question) + "".join(step.full_text for step in path)
             ids = torch.tensor([tokenizer.encode(text, add_special_tokens=False)])
             torch.testing.assert_close(
-                hidden[row, -1], model.get_decoder()(ids).last_hidden_state[0, -1], atol=1e-4, rtol=1e-4
+                hidden[end], model.get_decoder()(ids).last_hidden_state[0, -1], atol=1e-4, rtol=1e-4
             )
 
 

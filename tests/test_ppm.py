@@ -68,7 +68,7 @@ def test_a_prefix_is_read_once_by_the_ppm(base):
     scorer.score([(pair(0).problem, (), first)])
     before = scorer.cache.forwarded
     scorer.score([(pair(0).problem, (first[0],), [Step(pair(0).chosen)])])
-    assert scorer.cache.forwarded - before == len(tokenizer.encode(pair(0).chosen)) + 1
+    assert scorer.cache.forwarded - before == len(tokenizer.encode(pair(0).chosen))
 
 
 def test_training_learns_the_order(base, tmp_path):

@@ -37,9 +37,6 @@ class OraclePPM:
     def score(self, siblings):
         return [[0.5 if "+" in s.text else -0.5 if "-" in s.text else 0.0 for s in steps] for _, _, steps in siblings]
 
-    def forget(self):
-        pass
-
 
 @pytest.fixture(scope="module")
 def box():

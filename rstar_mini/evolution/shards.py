@@ -36,12 +36,10 @@ def search_shard(
 ) -> list[Tree]:
     """The paper's schedule for one shard: rollouts for all, then more for the unsolved, then new seeds for these."""
     trees = [Tree(problem) for problem in problems]
-    grow(trees, expander, budget, lambda _: progress.advance())
+    grow(trees, expander, budget, lambda _: progress.advance(), settings.unsolved_rollouts)
     for tree in trees:
         if tree.solved:
             progress.solved(tree)
-    for rollouts in settings.unsolved_rollouts:
-        grow(unsolved(trees), expander, replace(budget, rollouts=rollouts, extra_rollouts=0))
     seed, last = expander.seed, budget.rollouts if not settings.unsolved_rollouts else settings.unsolved_rollouts[-1]
     for again in range(settings.new_seeds):
         expander.seed = f"{seed}/again-{again}"
@@ -130,6 +128,8 @@ class Searcher:
     def _counters(self) -> dict[str, int]:
         return {
             "policy_forwarded": self.policy.cache.forwarded,
+            "policy_unique": self.policy.cache.unique,
             "ppm_forwarded": self.scorer.cache.forwarded if self.scorer else 0,
+            "ppm_unique": self.scorer.cache.unique if self.scorer else 0,
             "shrunk": self.policy.cache.shrunk + (self.scorer.cache.shrunk if self.scorer else 0),
         }

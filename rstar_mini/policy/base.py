@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rstar_mini.types import Problem, Step
 
@@ -39,12 +39,17 @@ class Policy(Protocol):
         """
         ...
 
-    def release(self, ended: Sequence[tuple[Problem, tuple[Step, ...]]]) -> None:
-        """Drop what is cached for these prefixes alone: search will never ask to go on from them."""
+
+@runtime_checkable
+class Caching(Protocol):
+    """What a policy or a PPM has as well when it remembers the prefixes that it has read."""
+
+    def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
+        """Drop what is remembered for these prefixes alone: search will never ask to go on from them."""
         ...
 
     def forget(self) -> None:
-        """Drop whatever is cached about earlier requests (called when a shard is finished)."""
+        """Drop everything (called when a shard is finished)."""
         ...
 
 
@@ -55,7 +60,7 @@ class Propose:
         """`n` sampled steps for each request, repeats included."""
         self.submit(requests, temperature)
         steps: dict[int, list[Step]] = {}
-        while len(steps) < len(requests):
+        while any(id(request) not in steps for request in requests):
             steps |= {id(request): proposed for request, proposed in self.collect()}
         return [steps[id(request)] for request in requests]
 

@@ -1,35 +1,48 @@
-"""Read every prefix of a tree once: the key-value cache of a node serves its children (policy and PPM alike).
+"""Read every token of a tree once: what a model computed for a node serves all its children (policy and PPM alike).
 
-A tree node's text is the prompt plus its steps. What a model computed for that text is kept as a chain of segments,
-each holding the keys and values of its own tokens only, so a child costs its own tokens and nothing more. The last
-token of a text is never in the cache ("pending"): forwarding it later yields the hidden state from which decoding goes
-on.
+A node's text is the prompt plus its steps. What a model computed for that text is kept as a chain of segments, each
+holding the keys and values of its own tokens only, so a child costs its own tokens and nothing more, and what all
+prompts begin with (worked examples, say) is read once for all of them. Segments of nodes that search is done with are
+released. When the others need more memory than they may take, those not used for longest go, and are read again when
+they are wanted after all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate, chain, takewhile
 
+import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rstar_mini.policy.shared_prefix import NAME, Rows
-from rstar_mini.types import Step
+from rstar_mini.policy.tree_attention import NAME, Rows, feed_forward
+from rstar_mini.prompts import Prompt
+from rstar_mini.types import Problem, Step
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Segment:
-    """Keys and values of some tokens after `parent`.
+    """Keys and values of some tokens after `parent`, [2 * layers, tokens, kv heads, head width].
 
-    `kv` is [2 * layers, kv heads, tokens, head width]; `length` counts all tokens so far.
+    `length` counts all tokens so far.
     """
 
     parent: Segment | None
     kv: Tensor | None
     length: int
+
+    def parts(self) -> Iterator[tuple[int, Tensor]]:
+        """Each part of the text with the position of its first token, the last part first."""
+        segment: Segment | None = self
+        while segment is not None and segment.kv is not None:
+            yield segment.length - segment.kv.shape[1], segment.kv
+            segment = segment.parent
 
 
 EMPTY = Segment(None, None, 0)
@@ -37,122 +50,196 @@ EMPTY = Segment(None, None, 0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A position in a text: what is in the cache, and the tokens after it (at least one) still to be forwarded."""
+    """A position in a text: what is in the cache, and the tokens after it that are still to be forwarded."""
 
     segment: Segment
     pending: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class Trie:
+    """Tokens to forward after `segment`: each follows the one that `parents` names, or the segment itself at -1."""
+
+    segment: Segment
+    tokens: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    _nodes: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def add(self, tokens: Sequence[int], after: int = -1) -> list[int]:
+        """The nodes of these tokens after node `after`; those that are there already are shared."""
+        path = []
+        for token in tokens:
+            node = self._nodes.setdefault((after, token), len(self.tokens))
+            if node == len(self.tokens):
+                self.tokens.append(token)
+                self.parents.append(after)
+                self.depths.append(self.depths[after] + 1 if after >= 0 else 0)
+            path.append(node)
+            after = node
+        return path
+
+
+@dataclass(slots=True)
+class Meter:
+    """Bytes that segments take now and took at most; a segment takes itself off when it is freed."""
+
+    held: int = 0
+    peak: int = 0
+
+    def watch(self, segment: Segment, size: int) -> None:
+        """Count a segment as long as it lives."""
+        self.held += size
+        self.peak = max(self.peak, self.held)
+        weakref.finalize(segment, self._off, size).atexit = False
+
+    def _off(self, size: int) -> None:
+        self.held -= size
+
+
 class PrefixCache:
     """The prefixes that one model has read.
 
-    `forwarded` counts the tokens that went through the model, `most` is how many rows are read together, and `shrunk`
-    how often memory ran out, after which that became less.
+    `forwarded` counts the tokens that went through the model; `unique` those that had to: the distinct pairs of prefix
+    and token of every tree, what all prompts begin with once. `most` tokens are read together, and `shrunk` says how
+    often memory ran out, after which that became less.
+
+    Args:
+        backbone: the model without its head.
+        budget: bytes that segments may take.
     """
 
-    def __init__(self, backbone: PreTrainedModel, encode: Callable[[str], tuple[int, ...]]) -> None:
+    def __init__(
+        self, backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, budget: int
+    ) -> None:
         backbone.set_attn_implementation(NAME)
-        self.backbone = backbone
-        self.encode = encode
-        self.places: dict[str, Place] = {}
-        self.forwarded, self.most, self.shrunk = 0, 128, 0
+        self.backbone, self.prompt, self.budget = backbone, prompt, budget
+        self.encode = cached_encoder(tokenizer.encode)
+        self.places: OrderedDict[str, Place] = OrderedDict()
+        self.meter = Meter()
+        self.forwarded = self.unique = self.shrunk = 0
+        self.most = 8192
+        self._prompts: set[str] = set()
+        self._opening = common(self.encode(prompt("0")), self.encode(prompt("Why?")))
+        self._head = EMPTY
 
     def forget(self) -> None:
         """Free every segment."""
         self.places.clear()
+        self._prompts.clear()
+        self._head = EMPTY
 
-    def open(self, prompts: Sequence[str], steps: Sequence[Sequence[Step]]) -> list[Place]:
-        """The places after each prompt and its steps, with everything but one last token forwarded."""
-        places = self._advance([self._locate(prompt, path) for prompt, path in zip(prompts, steps, strict=True)])
-        for prompt, path, place in zip(prompts, steps, places, strict=True):
-            if not path:
-                self.places[prompt] = place
-        return places
+    def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
+        """Free the segments of texts from which nobody will go on, as far as no other text needs them."""
+        for problem, steps in ended:
+            self.places.pop(self._ends(self._pieces(problem, steps))[-1], None)
 
-    def _locate(self, prompt: str, steps: Sequence[Step]) -> Place:
-        """The place after `steps`: the longest known prefix, and the tokens after it."""
-        texts = [prompt]
-        for step in steps:
-            texts.append(texts[-1] + step.full_text)
-        pending: tuple[int, ...] = ()
-        for i in range(len(steps), 0, -1):
-            pending = self.encode(steps[i - 1].output) + pending
-            if known := self.places.get(texts[i - 1] + steps[i - 1].text):
-                return Place(known.segment, known.pending + pending)
-            pending = self.encode(steps[i - 1].text) + pending
-        known = self.places.get(prompt) or Place(EMPTY, self.encode(prompt))
-        return Place(known.segment, known.pending + pending)
+    def remember(self, problem: Problem, steps: Sequence[Step], place: Place) -> None:
+        """Keep the place at the end of the last step's text; others go when memory is short."""
+        self.places[self._ends(self._pieces(problem, steps))[-1]] = place
+        while self.meter.held > self.budget and len(self.places) > 1:
+            self.places.popitem(last=False)
 
-    def _advance(self, places: Sequence[Place]) -> list[Place]:
-        """Forward all pending tokens but the last of each place."""
-        advanced = list(places)
-        for batch in by_length([len(place.pending) - 1 for place in places], self.most):
-            rows, _ = self.extend([places[i].segment for i in batch], [places[i].pending[:-1] for i in batch])
-            for row, i in enumerate(batch):
-                segment = extension(rows, row, len(places[i].pending) - 1, places[i].segment)
-                advanced[i] = Place(segment, places[i].pending[-1:])
-        return advanced
+    def locate(self, problem: Problem, steps: Sequence[Step]) -> Place:
+        """The place after `steps` and their output: the longest known prefix, and the tokens after it."""
+        pieces = self._pieces(problem, steps)
+        self._count(pieces)
+        ends = self._ends(pieces)
+        known = [i for i, end in enumerate(ends) if end in self.places]
+        for i in reversed(known):  # parents are used later than children, and so outlive them
+            self.places.move_to_end(ends[i])
+        place = self.places[ends[known[-1]]] if known else self._start(pieces[0])
+        unread = pieces[2 * known[-1] + 1 if known else 1 :]
+        return Place(place.segment, (*place.pending, *chain.from_iterable(map(self.encode, unread))))
 
-    def extend(
-        self, segments: Sequence[Segment], tokens: Sequence[Sequence[int]], owner: Sequence[int] | None = None
-    ) -> tuple[Rows, Tensor]:
-        """Forward `tokens`, one row each, padded on the right, each after the segment that `owner` names.
+    def _pieces(self, problem: Problem, steps: Sequence[Step]) -> list[str]:
+        """The prompt and, after it, no output; then each step and its output: the pieces that are encoded apart."""
+        return [self.prompt(problem.question), "", *chain.from_iterable((step.text, step.output) for step in steps)]
 
-        Args:
-            owner: for each row the number of its segment, ascending; default: one row a segment.
+    def _ends(self, pieces: Sequence[str]) -> list[str]:
+        """The whole text up to the end of the prompt, and of each step's text."""
+        return list(accumulate(pieces))[::2]
 
-        Returns:
-            the rows, and the hidden states [rows, longest, width].
-        """
-        device = self.backbone.device
-        prefixes, prefix_mask = self._gather(segments)
-        owners = torch.tensor(range(len(segments)) if owner is None else owner, device=device)
-        longest = max(map(len, tokens))
-        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in tokens], device=device)
-        real = torch.tensor([[True] * len(row) + [False] * (longest - len(row)) for row in tokens], device=device)
-        lengths = torch.tensor([segment.length for segment in segments], device=device)
-        rows = Rows(prefixes, prefix_mask.to(device), owners, real[:, :0], lengths[owners])
-        return rows, self.forward(rows, ids, real)
+    def _count(self, pieces: Sequence[str]) -> None:
+        """Tokens that must be read though nobody sampled them: a new prompt, and the output before this place."""
+        self.unique += len(self.encode(pieces[-1]))
+        if pieces[0] not in self._prompts:
+            self._prompts.add(pieces[0])
+            tokens = self.encode(pieces[0])
+            self.unique += len(tokens) - len(common(tokens, self._opening))
 
-    def forward(self, rows: Rows, ids: Tensor, real: Tensor) -> Tensor:
-        """Append `ids` [rows, t] (where `real`) to the rows; returns the hidden states [rows, t, width]."""
-        rows.mask = torch.cat([rows.mask, real], dim=1)
-        positions = rows.positions[:, None] + torch.arange(ids.shape[1], device=ids.device)
-        hidden: Tensor = self.backbone(
-            input_ids=ids, position_ids=positions, use_cache=False, rows=rows
-        ).last_hidden_state
-        rows.positions = rows.positions + real.sum(dim=1)
-        self.forwarded += int(real.sum())
-        return hidden
+    def _start(self, prompt: str) -> Place:
+        """A new prompt: what it has in common with all prompts is read once."""
+        tokens, opening = self.encode(prompt), self._opening
+        if not opening or len(common(tokens, opening)) < len(opening) or len(tokens) == len(opening):
+            return Place(EMPTY, tokens)
+        if self._head is EMPTY:
+            trie = Trie(EMPTY)
+            path = trie.add(opening)
+            rows, _ = self.read([trie])
+            self._head = self.segment(EMPTY, rows.read(0, path))
+            self.unique += len(opening)
+        return Place(self._head, tokens[len(opening) :])
 
-    def _gather(self, segments: Sequence[Segment]) -> tuple[Tensor | None, Tensor]:
-        """The chains of segments as one left-padded batch, and its mask."""
-        lengths = torch.tensor([segment.length for segment in segments])
-        width = int(lengths.max())
-        mask = torch.arange(width)[None] >= (width - lengths)[:, None]
-        if not width:
-            return None, mask
-        sample = next(segment.kv for segment in segments if segment.kv is not None)
-        kv = sample.new_zeros(sample.shape[0], len(segments), sample.shape[1], width, sample.shape[3])
-        for row, last in enumerate(segments):
-            end, segment = width, last
-            while segment.kv is not None and segment.parent is not None:
-                start = end - segment.kv.shape[2]
-                kv[:, row, :, start:end] = segment.kv
-                end, segment = start, segment.parent
-        return kv, mask
+    def segment(self, parent: Segment, kv: Tensor) -> Segment:
+        """A new segment of tokens after `parent`."""
+        made = Segment(parent, kv, parent.length + kv.shape[1])
+        self.meter.watch(made, kv.nbytes)
+        return made
+
+    def batches(self, tries: Sequence[Trie]) -> Iterator[list[int]]:
+        """Numbers of tries to read together: of like size, and not too many at once."""
+        batch: list[int] = []
+        for i in sorted(range(len(tries)), key=lambda i: len(tries[i].tokens)):
+            if batch and (len(batch) + 1) * len(tries[i].tokens) > self.most:
+                yield sorted(batch)
+                batch = []
+            batch.append(i)
+        if batch:
+            yield sorted(batch)
+
+    def read(self, tries: Sequence[Trie]) -> tuple[Rows, Tensor]:
+        """Forward every trie in a row of its own; returns the rows, and the hidden states [tokens, width] in order."""
+        starts = np.array([trie.segment.length for trie in tries])
+        counts = np.array([len(trie.tokens) for trie in tries])
+        rows = self._rows(tries, starts, counts)
+        row = np.repeat(np.arange(len(tries)), counts)
+        column = np.concatenate([start + np.arange(count) for start, count in zip(starts, counts, strict=True)])
+        sees = np.arange(rows.kv.shape[2])[None] < starts[row][:, None]
+        parents = np.concatenate([trie.parents for trie in tries])
+        firsts = np.repeat(counts.cumsum() - counts, counts)
+        for i, (parent, first) in enumerate(zip(parents.tolist(), firsts.tolist(), strict=True)):
+            if parent >= 0:
+                sees[i] = sees[first + parent]
+            sees[i, column[i]] = True
+        at = starts[row] + np.concatenate([trie.depths for trie in tries])
+        ids = np.concatenate([trie.tokens for trie in tries])
+        return rows, self.forward(rows, row, column, torch.from_numpy(sees).to(rows.kv.device), ids, at)
+
+    def _rows(self, tries: Sequence[Trie], starts: np.ndarray, counts: np.ndarray) -> Rows:
+        """A row for each trie, with its prefix in the first columns."""
+        config, used = self.backbone.config, starts + counts
+        heads = config.num_key_value_heads or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        shape = (2 * config.num_hidden_layers, len(tries), int(used.max()), heads, width)
+        kv = torch.zeros(shape, device=self.backbone.device, dtype=self.backbone.dtype)
+        for row, trie in enumerate(tries):
+            for start, part in trie.segment.parts():
+                kv[:, row, start : start + part.shape[1]] = part
+        return Rows(kv, used)
+
+    def forward(
+        self, rows: Rows, row: np.ndarray, column: np.ndarray, sees: Tensor, ids: np.ndarray, at: np.ndarray
+    ) -> Tensor:
+        """Forward tokens that lie in `rows` (see `feed_forward`); returns their hidden states, [tokens, width]."""
+        self.forwarded += len(ids)
+        tokens, positions = (torch.from_numpy(part).to(sees.device) for part in (ids, at))
+        return feed_forward(self.backbone, rows, row, column, sees, tokens, positions)
 
 
-def extension(rows: Rows, row: int, count: int, parent: Segment) -> Segment:
-    """The first `count` tokens that a row has of its own, as a segment after `parent`."""
-    return Segment(parent, torch.stack([part[row, :, :count] for part in rows.own]), parent.length + count)
-
-
-def by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Indices of all positive lengths in ascending batches, so that little of a batch is padding."""
-    order = sorted((i for i, length in enumerate(lengths) if length > 0), key=lambda i: lengths[i])
-    for first in range(0, len(order), most):
-        yield sorted(order[first : first + most])
+def common(a: Sequence[int], b: Sequence[int]) -> Sequence[int]:
+    """What both begin with."""
+    return a[: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))]
 
 
 def cached_encoder(tokenizer: Callable[..., list[int]]) -> Callable[[str], tuple[int, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rstar_mini.policy.base import Request
-from rstar_mini.types import Problem, Step
+from rstar_mini.types import Step
 
 
 class ScriptedPolicy:
@@ -37,9 +37,3 @@ class ScriptedPolicy:
         texts = self.script(request.problem.question, "".join(step.full_text for step in request.steps))
         choices = texts if temperature else texts[:1]
         return [Step(text, tokens=len(text.split())) for text in (choices[i % len(choices)] for i in range(request.n))]
-
-    def release(self, ended: Sequence[tuple[Problem, tuple[Step, ...]]]) -> None:
-        """Nothing is cached."""
-
-    def forget(self) -> None:
-        """Nothing is cached."""

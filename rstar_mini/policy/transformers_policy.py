@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rstar_mini.code_cot import STOPS
-from rstar_mini.policy.base import Request
+from rstar_mini.code_cot import END_ANSWER, STOPS
+from rstar_mini.policy.base import Propose, Request
+from rstar_mini.policy.end_of_step import EndOfStep
 from rstar_mini.policy.memory import smaller
-from rstar_mini.policy.prefix_cache import Place, PrefixCache, cached_encoder, extension
-from rstar_mini.policy.shared_prefix import Rows
+from rstar_mini.policy.prefix_cache import EMPTY, Place, PrefixCache, Segment, Trie, common
+from rstar_mini.policy.sampling import draw
+from rstar_mini.policy.tree_attention import Rows
 from rstar_mini.prompts import Prompt
-from rstar_mini.types import Step
+from rstar_mini.types import Problem, Step
+
+TICK = 8  # tokens between two looks at what is finished and what waits: fixed, so that batches do not hang on clocks
 
 
-@dataclass(slots=True)
-class _Row:
-    """One distinct partial candidate: its request, its tokens, and the noise keys of the siblings that share it."""
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A request at work.
 
-    request: int
-    tokens: list[int]
+    Its text lies in row `row`, the last of its `length` tokens in the last column but for what is sampled now; all
+    but that token are in `segment` too. `done` collects its steps with their noise keys.
+    """
+
+    request: Request
+    temperature: float
+    number: int
+    row: int = -1
+    length: int = 0
+    segment: Segment = EMPTY
+    done: list[tuple[int, Step]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Tip:
+    """One distinct unfinished candidate: its tokens, their columns, and the noise keys of its siblings."""
+
+    open: _Open
+    tokens: tuple[int, ...]
+    columns: tuple[int, ...]
     keys: list[int]
 
 
-@dataclass(slots=True)
-class _Batch:
-    requests: Sequence[Request]
-    places: list[Place]
-    rows: Rows
-    live: list[_Row]
-    done: list[list[tuple[int, Step]]] = field(default_factory=list)
-
-
-class TransformersPolicy:
+class TransformersPolicy(Propose):
     """A causal language model as a policy.
 
     Args:
@@ -47,6 +61,7 @@ class TransformersPolicy:
         prompt: how a question becomes the text before the first step.
         max_step_tokens: a step that has not ended by then is given up.
         batch_rows: most candidates decoded together.
+        cache_bytes: what the keys and values of the trees may take.
     """
 
     def __init__(
@@ -56,136 +71,196 @@ class TransformersPolicy:
         prompt: Prompt,
         max_step_tokens: int = 64,
         batch_rows: int = 1024,
+        cache_bytes: int = 2**31,
     ) -> None:
         self.model, self.tokenizer, self.prompt = model, tokenizer, prompt
         self.max_step_tokens, self.batch_rows = max_step_tokens, batch_rows
         self.head = model.get_output_embeddings()
-        self.cache = PrefixCache(model.get_decoder(), cached_encoder(tokenizer.encode))
-        self.ends = _EndOfStep(tokenizer)
-        self.sampled = 0
+        self.cache = PrefixCache(model.get_decoder(), tokenizer, prompt, cache_bytes)
+        self.ends = EndOfStep(tokenizer)
+        self._waiting: deque[_Open] = deque()
+        self._submitted = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        """Nothing is being decoded."""
+        self._rows: Rows | None = None
+        self._tips: list[_Tip] = []
+        self._hidden = self._sees = torch.empty(0)
+
+    def submit(self, requests: Sequence[Request], temperature: float) -> None:
+        """Let the requests wait for a place in the batch."""
+        for request in requests:
+            self._waiting.append(_Open(request, temperature, self._submitted))
+            self._submitted += 1
+
+    def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
+        """Free the keys and values of these prefixes."""
+        self.cache.release(ended)
 
     def forget(self) -> None:
-        """Free the key-value cache."""
+        """Free the key-value cache, and drop what was submitted."""
+        self._waiting.clear()
+        self._clear()
         self.cache.forget()
 
     @torch.inference_mode()
-    def propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
-        """`n` sampled steps for each request; see `Policy.propose`. When memory runs out, in smaller batches."""
-        proposals: list[list[Step]] = []
-        while len(proposals) < len(requests):
-            rest = requests[len(proposals) :]
-            fits = np.cumsum([request.n for request in rest]) <= self.batch_rows
-            before = self.sampled, self.cache.forwarded
-            try:
-                proposals += self._propose(rest[: max(1, int(fits.sum()))], temperature)
-            except (MemoryError, RuntimeError) as error:
-                self.forget()
-                self.batch_rows = smaller(error, self.batch_rows)
-                self.cache.most = max(1, self.cache.most // 2)
-                self.cache.shrunk += 1
-                self.sampled, self.cache.forwarded = before
-        return proposals
+    def collect(self) -> list[tuple[Request, list[Step]]]:
+        """Decode up to `TICK` tokens of each candidate; see `Policy.collect`.
 
-    def _propose(self, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
-        places = self.cache.open([self.prompt(r.problem.question) for r in requests], [r.steps for r in requests])
-        rows, hidden = self.cache.extend([p.segment for p in places], [p.pending for p in places])
-        live = [
-            _Row(i, [], [request.key + sibling for sibling in range(request.n)]) for i, request in enumerate(requests)
+        When memory runs out, what is not finished begins again in a smaller batch.
+        """
+        at_work = {tip.open.number: tip.open for tip in self._tips}
+        done: list[_Open] = []
+        try:
+            at_work |= {each.number: each for each in self._admit()}
+            for _ in range(TICK):
+                if not self._tips:
+                    break
+                done += self._sample()
+                if self._tips:
+                    self._forward()
+        except (MemoryError, RuntimeError) as error:
+            self._begin_again(error, [each for each in at_work.values() if each not in done])
+        return [
+            (each.request, [step for _, step in sorted(each.done, key=lambda item: item[0])])
+            for each in sorted(done, key=lambda each: each.number)
         ]
-        batch = _Batch(requests, places, rows, live, [[] for _ in requests])
-        for position in range(self.max_step_tokens):
-            self._sample(batch, self.head(hidden[:, -1]), position, temperature)
-            if not batch.live:
+
+    def _begin_again(self, error: Exception, unfinished: Sequence[_Open]) -> None:
+        """With a smaller batch, after memory ran out."""
+        waiting = [*unfinished, *self._waiting]
+        self.forget()
+        self._waiting.extend(_Open(each.request, each.temperature, each.number) for each in waiting)
+        self.batch_rows = smaller(error, self.batch_rows)
+        self.cache.most = max(1, self.cache.most // 2)
+        self.cache.shrunk += 1
+
+    def _admit(self) -> list[_Open]:
+        """Give a row to as many waiting requests as there is room for; requests of one temperature at a time."""
+        room = self.batch_rows - sum(len(tip.keys) for tip in self._tips)
+        chosen: list[_Open] = []
+        while self._waiting:
+            ahead = self._tips[0].open if self._tips else chosen[0] if chosen else None
+            if ahead and (self._waiting[0].request.n > room or self._waiting[0].temperature != ahead.temperature):
                 break
-            ids = torch.tensor([[row.tokens[-1]] for row in batch.live], device=hidden.device)
-            hidden = self.cache.forward(batch.rows, ids, torch.ones_like(ids, dtype=torch.bool))
-        return [[step for _, step in sorted(done, key=lambda item: item[0])] for done in batch.done]
+            chosen.append(self._waiting.popleft())
+            room -= chosen[-1].request.n
+        if chosen:
+            self._open(chosen)
+        return chosen
 
-    def _sample(self, batch: _Batch, logits: Tensor, position: int, temperature: float) -> None:
-        """Draw each sibling's next token, split rows whose siblings disagree, and put finished ones away."""
-        keys = np.array([key for row in batch.live for key in row.keys], dtype=np.uint64)
-        owner = np.repeat(np.arange(len(batch.live)), [len(row.keys) for row in batch.live])
-        tokens = draw(logits.float().cpu(), owner, keys, position, temperature)
-        self.sampled += len(keys)
-        children: dict[tuple[int, int], _Row] = {}
-        for row, token, key in zip(owner.tolist(), tokens.tolist(), keys.tolist(), strict=True):
-            child = children.get((row, token))
-            if child is None:
-                old = batch.live[row]
-                child = children[row, token] = _Row(old.request, [*old.tokens, token], [])
-            child.keys.append(key)
-        last = position + 1 == self.max_step_tokens
-        sources, live = [], []
-        for (row, _), child in children.items():
-            if (text := self.ends(child.tokens)) is not None or last:
-                self._finish(batch, row, child, text)
-            else:
-                sources.append(row)
-                live.append(child)
-        if live and sources != list(range(len(batch.live))):
-            batch.rows.pick(torch.tensor(sources, device=batch.rows.owner.device))
-        batch.live = live
+    def _open(self, chosen: Sequence[_Open]) -> None:
+        """Read what is not known of the prefixes; each request becomes one tip with all its siblings."""
+        places = [self.cache.locate(each.request.problem, each.request.steps) for each in chosen]
+        tries = [Trie(place.segment) for place in places]
+        for trie, place in zip(tries, places, strict=True):
+            trie.add(place.pending)
+        for batch in self.cache.batches(tries):
+            rows, hidden = self.cache.read([tries[i] for i in batch])
+            for row, i in enumerate(batch):
+                self._prepare(chosen[i], places[i], rows, row)
+            last = np.cumsum([len(tries[i].tokens) for i in batch]) - 1
+            self._join([chosen[i] for i in batch], rows, hidden[torch.from_numpy(last).to(hidden.device)])
 
-    def _finish(self, batch: _Batch, row: int, child: _Row, text: str | None) -> None:
-        """Turn a finished row into steps, one for each sibling, and keep its part of the cache for the children."""
-        step = Step(self.ends.decode(child.tokens) if text is None else text, tokens=len(child.tokens))
-        batch.done[child.request] += [(key, step) for key in child.keys]
-        if text is not None and self.cache.encode(text) == tuple(child.tokens):
-            request, place = batch.requests[child.request], batch.places[child.request]
-            prefix = self.prompt(request.problem.question) + "".join(step.full_text for step in request.steps)
-            segment = extension(batch.rows, row, len(child.tokens), place.segment)
-            self.cache.places[prefix + text] = Place(segment, (child.tokens[-1],))
+    def _prepare(self, each: _Open, place: Place, rows: Rows, row: int) -> None:
+        """Note where the request's text ends, and keep what was read of it."""
+        known, unread = place.segment.length, len(place.pending)
+        each.length, each.segment = known + unread, place.segment
+        if unread > 1:
+            each.segment = self.cache.segment(place.segment, rows.read(row, range(known, known + unread - 1)))
+            if not each.request.steps or not each.request.steps[-1].output:
+                whole = Place(each.segment, place.pending[-1:])
+                self.cache.remember(each.request.problem, each.request.steps, whole)
 
-
-class _EndOfStep:
-    """Recognises the end of a step: by token where the tags are tokens, else in the text of the last few tokens."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.tokenizer = tokenizer
-        encoded = [tokenizer.encode(stop, add_special_tokens=False) for stop in STOPS]
-        self.ids = {ids[0] for ids in encoded} if all(len(ids) == 1 for ids in encoded) else None
-        self.tail = 2 + max(map(len, encoded))
-        self.eos = tokenizer.eos_token_id
-
-    def __call__(self, tokens: list[int]) -> str | None:
-        """The step's text when the tokens end it (cut after the closing tag), else None."""
-        if self.ids is not None:
-            ended = tokens[-1] in self.ids
+    def _join(self, fresh: Sequence[_Open], rows: Rows, hidden: Tensor) -> None:
+        """Take new rows into the batch. `hidden` [requests, width] is what their first tokens are sampled from."""
+        if self._rows is None:
+            self._rows, numbers = rows, np.arange(len(rows))
         else:
-            ended = any(stop in self.decode(tokens[-self.tail :]) for stop in STOPS)
-        if not ended:
-            return self.decode(tokens) if tokens[-1] == self.eos else None
-        text = self.decode(tokens)
-        return text[: min(text.find(stop) + len(stop) for stop in STOPS if stop in text)]
+            taken = {tip.open.row for tip in self._tips}
+            numbers = self._rows.join(rows, [row for row in range(len(self._rows)) if row not in taken])
+        for each, number in zip(fresh, numbers.tolist(), strict=True):
+            each.row = number
+            keys = [each.request.key + sibling for sibling in range(each.request.n)]
+            self._tips.append(_Tip(each, (), (), keys))
+        columns = torch.arange(self._rows.kv.shape[2], device=hidden.device)
+        sees = columns < torch.tensor([each.length for each in fresh], device=hidden.device)[:, None]
+        if len(self._tips) > len(fresh):
+            sees = torch.cat([pad(self._sees, (0, sees.shape[1] - self._sees.shape[1])), sees])
+            hidden = torch.cat([self._hidden, hidden])
+        order = np.argsort([tip.open.row for tip in self._tips], kind="stable")
+        self._tips = [self._tips[i] for i in order]
+        index = torch.from_numpy(order).to(hidden.device)
+        self._hidden, self._sees = hidden[index], sees[index]
 
-    def decode(self, tokens: list[int]) -> str:
-        """The text of the tokens, tags included."""
-        text = self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return cast(str, text)  # a list of texts comes back for lists of lists only
+    def _sample(self) -> list[_Open]:
+        """Draw each sibling's next token, part those that disagree, put finished ones away; the requests now done."""
+        counts = [len(tip.keys) for tip in self._tips]
+        owner = np.repeat(np.arange(len(counts)), counts)
+        keys = np.array([key for tip in self._tips for key in tip.keys], dtype=np.uint64)
+        position = np.repeat([len(tip.tokens) for tip in self._tips], counts)
+        logits = self.head(self._hidden).float()
+        tokens = draw(logits, owner, keys, position, self._tips[0].open.temperature)
+        children: dict[tuple[int, int], _Tip] = {}
+        for i, token, key in zip(owner.tolist(), tokens.tolist(), keys.tolist(), strict=True):
+            child = children.get((i, token))
+            if child is None:
+                tip = self._tips[i]
+                child = children[i, token] = _Tip(tip.open, (*tip.tokens, token), tip.columns, [])
+            child.keys.append(key)
+        self.cache.unique += len(children)
+        done, sources, tips = [], [], []
+        for (i, _), child in children.items():
+            if (text := self.ends(child.tokens)) is not None or len(child.tokens) == self.max_step_tokens:
+                if self._finish(child, text):
+                    done.append(child.open)
+            else:
+                sources.append(i)
+                tips.append(child)
+        if sources != list(range(len(self._tips))):
+            self._sees = self._sees[torch.tensor(sources, dtype=torch.long, device=self._sees.device)]
+        self._tips = tips
+        return done
 
+    def _finish(self, tip: _Tip, text: str | None) -> bool:
+        """Turn a finished tip into steps, one a sibling, and keep its part of the cache; True when all are there."""
+        each, request = tip.open, tip.open.request
+        step = Step(self.ends.decode(tip.tokens) if text is None else text, tokens=len(tip.tokens))
+        each.done += [(key, step) for key in tip.keys]
+        if step.text.endswith(STOPS) and not step.text.endswith(END_ANSWER):
+            tokens = self.cache.encode(step.text)  # not always what was sampled: one text has many encodings
+            same = min(len(common(tokens, tip.tokens[:-1])), len(tokens) - 1)
+            assert self._rows is not None
+            kv = self._rows.read(each.row, (each.length - 1, *tip.columns[:same]))
+            place = Place(self.cache.segment(each.segment, kv), tokens[same:])
+            self.cache.remember(request.problem, (*request.steps, step), place)
+        return len(each.done) == request.n
 
-def draw(logits: Tensor, owner: np.ndarray, keys: np.ndarray, position: int, temperature: float) -> np.ndarray:
-    """One token for each sibling by inverse transform sampling.
+    def _forward(self) -> None:
+        """Forward the last token of each tip, in a new column of its row."""
+        self._leave_out()
+        assert self._rows is not None
+        rows, tips = self._rows, self._tips
+        row = np.array([tip.open.row for tip in tips])
+        seat, _ = rows.seats(row)
+        column = rows.used[row] + seat
+        rows.used += np.bincount(row, minlength=len(rows))
+        width = int(rows.used[row].max())
+        rows.widen(width)
+        sees = pad(self._sees, (0, width - self._sees.shape[1]))
+        sees[torch.arange(len(tips)), torch.from_numpy(column)] = True
+        for tip, new in zip(tips, column.tolist(), strict=True):
+            tip.columns = (*tip.columns, new)
+        ids = np.array([tip.tokens[-1] for tip in tips])
+        at = np.array([tip.open.length + len(tip.tokens) - 1 for tip in tips])
+        self._hidden, self._sees = self.cache.forward(rows, row, column, sees, ids, at), sees
 
-    Args:
-        logits: [rows, vocabulary], one row for each distinct prefix.
-        owner: [siblings], the row of each sibling.
-        keys: [siblings], 64-bit noise keys.
-
-    Returns:
-        [siblings] token ids; temperature 0 takes the most likely token.
-    """
-    if temperature == 0:
-        return logits.argmax(dim=-1).numpy()[owner]
-    cdf = torch.softmax(logits / temperature, dim=-1).double().cumsum(dim=-1)
-    noise = torch.from_numpy(uniform(keys, position))[:, None] * cdf[owner, -1:]
-    return torch.searchsorted(cdf[owner], noise, right=True).clamp_(max=logits.shape[1] - 1).numpy()[:, 0]
-
-
-def uniform(keys: np.ndarray, position: int) -> np.ndarray:
-    """A uniform number in [0, 1) for each key at this position (splitmix64), whatever the batch around it."""
-    with np.errstate(over="ignore"):
-        x = keys * np.uint64(0x9E3779B97F4A7C15) + np.uint64(position + 1) * np.uint64(0xD1B54A32D192ED03)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+    def _leave_out(self) -> None:
+        """Rows whose requests are done cost time in attention, and moving the others does too: half at a time."""
+        assert self._rows is not None
+        live = {tip.open.row: tip.open for tip in self._tips}
+        if 2 * len(live) <= len(self._rows):
+            self._rows.keep(np.array(list(live)))
+            for number, each in enumerate(live.values()):
+                each.row = number

@@ -14,7 +14,3 @@ class Scorer(Protocol):
     def score(self, siblings: Sequence[tuple[Problem, tuple[Step, ...], Sequence[Step]]]) -> list[list[float]]:
         """For each (problem, prefix, candidate next steps): one score for each candidate."""
         ...
-
-    def forget(self) -> None:
-        """Drop whatever is cached about earlier prefixes (called when a shard is finished)."""
-        ...

@@ -2,61 +2,96 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from rstar_mini.code_cot import END_ANSWER
 from rstar_mini.policy.memory import smaller
-from rstar_mini.policy.prefix_cache import Place, PrefixCache, by_length, cached_encoder, extension
+from rstar_mini.policy.prefix_cache import Place, PrefixCache, Trie
+from rstar_mini.policy.tree_attention import Rows
 from rstar_mini.ppm.model import reward
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
 
+Siblings = tuple[Problem, tuple[Step, ...], Sequence[Step]]
+
+
+@dataclass(slots=True)
+class _Family:
+    """Siblings to read: nodes of `trie`, those of the prefix that are not known yet, and those of each candidate."""
+
+    trie: Trie
+    trunk: list[int]
+    paths: list[list[int]]
+
 
 class PPMScorer:
-    """A sequence-classification model with one label as a `Scorer`."""
+    """A sequence-classification model with one label as a `Scorer`; its cache may take `cache_bytes`."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> None:
-        self.prompt = prompt
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: Prompt,
+        cache_bytes: int = 2**31,
+    ) -> None:
         self.head = model.get_submodule("score")
-        self.cache = PrefixCache(model.get_decoder(), cached_encoder(tokenizer.encode))
+        self.cache = PrefixCache(model.get_decoder(), tokenizer, prompt, cache_bytes)
+
+    def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
+        """Free the keys and values of these prefixes."""
+        self.cache.release(ended)
 
     def forget(self) -> None:
         """Free the key-value cache."""
         self.cache.forget()
 
     @torch.inference_mode()
-    def score(self, siblings: Sequence[tuple[Problem, tuple[Step, ...], Sequence[Step]]]) -> list[list[float]]:
+    def score(self, siblings: Sequence[Siblings]) -> list[list[float]]:
         """One score in [-1, 1] for each candidate; see `Scorer.score`. When memory runs out, in smaller batches."""
         while True:
-            before = self.cache.forwarded
             try:
                 return self._score(siblings)
             except (MemoryError, RuntimeError) as error:
                 self.forget()
                 self.cache.most = smaller(error, self.cache.most)
                 self.cache.shrunk += 1
-                self.cache.forwarded = before
 
-    def _score(self, siblings: Sequence[tuple[Problem, tuple[Step, ...], Sequence[Step]]]) -> list[list[float]]:
-        places = self.cache.open([self.prompt(p.question) for p, _, _ in siblings], [steps for _, steps, _ in siblings])
-        prefixes = [self.prompt(p.question) + "".join(s.full_text for s in steps) for p, steps, _ in siblings]
-        rows = [(i, step) for i, (_, _, steps) in enumerate(siblings) for step in steps]
-        tokens = [(*places[i].pending, *self.cache.encode(step.text)) for i, step in rows]
-        scores = [0.0] * len(rows)
-        for batch in by_length([len(row) for row in tokens], self.cache.most):
-            parents = sorted({rows[k][0] for k in batch})
-            owners = [bisect_left(parents, rows[k][0]) for k in batch]
-            extended, hidden = self.cache.extend(
-                [places[i].segment for i in parents], [tokens[k] for k in batch], owners
-            )
-            last = torch.tensor([len(tokens[k]) - 1 for k in batch], device=hidden.device)
-            rewards = reward(self.head(hidden[torch.arange(len(batch), device=hidden.device), last]))[:, 0].tolist()
-            for row, (k, value) in enumerate(zip(batch, rewards, strict=True)):
-                (i, step), scores[k] = rows[k], round(value, 6)
-                segment = extension(extended, row, len(tokens[k]) - 1, places[i].segment)
-                self.cache.places[prefixes[i] + step.text] = Place(segment, tokens[k][-1:])
-        flat = iter(scores)
-        return [[next(flat) for _ in steps] for _, _, steps in siblings]
+    def _score(self, siblings: Sequence[Siblings]) -> list[list[float]]:
+        families = [self._family(each) for each in siblings]
+        scores: list[list[float]] = [[] for _ in siblings]
+        for batch in self.cache.batches([family.trie for family in families]):
+            rows, hidden = self.cache.read([families[i].trie for i in batch])
+            values = reward(self.head(hidden))[:, 0].tolist()
+            first = 0
+            for row, i in enumerate(batch):
+                scores[i] = [round(values[first + path[-1]], 6) for path in families[i].paths]
+                first += len(families[i].trie.tokens)
+                self._keep(siblings[i], families[i], rows, row)
+        return scores
+
+    def _family(self, siblings: Siblings) -> _Family:
+        """What has to be read for siblings: the end of their prefix, and a trie of their texts."""
+        problem, prefix, steps = siblings
+        place = self.cache.locate(problem, prefix)
+        trie = Trie(place.segment)
+        trunk = trie.add(place.pending)
+        paths = [trie.add(self.cache.encode(step.text), len(trunk) - 1) for step in steps]
+        self.cache.unique += len(trie.tokens) - len(trunk)
+        return _Family(trie, trunk, paths)
+
+    def _keep(self, siblings: Siblings, family: _Family, rows: Rows, row: int) -> None:
+        """Remember what was read, for the children of each step."""
+        problem, prefix, steps = siblings
+        segment, start = family.trie.segment, family.trie.segment.length
+        if family.trunk:
+            segment = self.cache.segment(segment, rows.read(row, [start + node for node in family.trunk]))
+            if not prefix:
+                self.cache.remember(problem, prefix, Place(segment, ()))
+        for step, path in zip(steps, family.paths, strict=True):
+            if not step.text.endswith(END_ANSWER):
+                own = self.cache.segment(segment, rows.read(row, [start + node for node in path]))
+                self.cache.remember(problem, (*prefix, step), Place(own, ()))

@@ -1,21 +1,22 @@
 """Expansion: ask the policy for candidates, run their code, keep the steps that work, score them with the PPM.
 
-Every live problem contributes one leaf to a wave, so that one policy call, one sandbox call and one PPM call serve all
-of them.
+Leaves of many trees are at work together. While the policy writes for some, the candidates of those that it finished
+before are run and scored.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rstar_mini.answers import Verdict, compare, contradicts
 from rstar_mini.code_cot import END_ANSWER, END_CODE, STOPS, boxed_answer, computes, output_block, program
-from rstar_mini.policy.base import Policy, Request, noise_key
+from rstar_mini.policy.base import Caching, Policy, Request, noise_key
 from rstar_mini.ppm.base import Scorer
-from rstar_mini.types import Node, Step, Tree
+from rstar_mini.types import Node, Problem, Step, Tree
 
 if TYPE_CHECKING:
     from rstar_mini.sandbox import Sandbox
@@ -53,30 +54,86 @@ class Expander:
         self.policy, self.box, self.ppm, self.seed, self.ground_truth = policy, box, ppm, seed, ground_truth
         self.programs: set[str] = set()
         self.faults: Counter[tuple[int, str]] = Counter()
+        self._asked: dict[int, _Leaf] = {}
+        self._written: list[tuple[_Leaf, list[Step]]] = []
+        self._caching = [model for model in (policy, ppm) if isinstance(model, Caching)]
+        self._failed: list[tuple[Problem, tuple[Step, ...]]] = []
+        self._beside = ThreadPoolExecutor(1, "expander")
+
+    @property
+    def busy(self) -> bool:
+        """Whether some leaf that was submitted has not been collected yet."""
+        return bool(self._asked)
 
     def expand(self, leaves: Sequence[tuple[Tree, Node, int]], temperature: float) -> None:
-        """Give each (tree, leaf, n) its children; a leaf whose candidates all failed stays without any."""
-        requests = [self._request(tree, node, n) for tree, node, n in leaves]
-        proposals = self.policy.propose(requests, temperature)
-        for (tree, _, _), steps in zip(leaves, proposals, strict=True):
-            tree.tokens += sum(step.tokens for step in steps)
-        unique = [_distinct(steps) for steps in proposals]
+        """Give each (tree, leaf, n) its children, and wait until all have them."""
+        self.submit(leaves, temperature)
+        while self.busy:
+            self.collect()
+
+    def submit(self, leaves: Sequence[tuple[Tree, Node, int]], temperature: float) -> None:
+        """Ask for `n` candidates after each (tree, leaf, n)."""
+        asked = [_Leaf(tree, node, self._request(tree, node, n)) for tree, node, n in leaves]
+        self._asked |= {id(leaf.request): leaf for leaf in asked}
+        self.policy.submit([leaf.request for leaf in asked], temperature)
+
+    def collect(self) -> list[tuple[Tree, Node]]:
+        """Let the policy write for a while; returns the leaves whose children are there, if there are any.
+
+        A leaf whose candidates all failed stays without children. What is returned depends on what was submitted, not
+        on how long anything took: what the policy finished in the call before.
+        """
+        written, self._written = self._written, []
+        if len(written) == len(self._asked):  # nothing left to write meanwhile
+            self._finish(written)
+        else:
+            finishing = self._beside.submit(self._finish, written)
+            for request, steps in self.policy.collect():
+                if leaf := self._asked.get(id(request)):  # not one of a search that was broken off
+                    self._written.append((leaf, steps))
+            finishing.result()
+        for leaf, _ in written:
+            del self._asked[id(leaf.request)]
+        self._tell(self._failed)
+        self._failed = []
+        return [(leaf.tree, leaf.node) for leaf, _ in written]
+
+    def release(self, ended: Sequence[tuple[Tree, Node]]) -> None:
+        """Tell the models of nodes from which search will never go on."""
+        if self._caching:
+            self._tell([(tree.problem, node.steps()) for tree, node in ended])
+
+    def _tell(self, ended: Sequence[tuple[Problem, tuple[Step, ...]]]) -> None:
+        for model in self._caching:
+            model.release(ended)
+
+    def _finish(self, written: Sequence[tuple[_Leaf, list[Step]]]) -> None:
+        """Run what was written, make children of what ran, and score them."""
+        unique = [_distinct(steps) for _, steps in written]
         codes = [
-            program((*request.steps, step)) for request, group in zip(requests, unique, strict=True) for step in group
+            program((*leaf.request.steps, step))
+            for (leaf, _), group in zip(written, unique, strict=True)
+            for step in group
         ]
         self.programs.update(codes)
         executions = iter(self.box.run_many(codes))
-        for (tree, node, n), request, group in zip(leaves, requests, unique, strict=True):
-            ran = [(replace(step, execution=next(executions)), count) for step, count in group.items()]
-            node.expanded = True
-            for step, count in ran:
-                if kept := finish_step(step, request.steps):
-                    node.children.append(self._child(tree, node, kept, count))
-                else:
-                    self.faults[len(request.steps) + 1, fault(step, request.steps)] += count
-            node.dropped = n - sum(child.multiplicity for child in node.children)
+        for (leaf, steps), group in zip(written, unique, strict=True):
+            leaf.tree.tokens += sum(step.tokens for step in steps)
+            self._grow(leaf, {replace(step, execution=next(executions)): count for step, count in group.items()})
         if self.ppm is not None:
-            self._score(leaves)
+            self._score([leaf for leaf, _ in written])
+
+    def _grow(self, leaf: _Leaf, ran: dict[Step, int]) -> None:
+        """Children of the leaf from the candidates that are worth keeping; the others are counted and forgotten."""
+        prefix = leaf.request.steps
+        leaf.node.expanded = True
+        for step, count in ran.items():
+            if kept := finish_step(step, prefix):
+                leaf.node.children.append(self._child(leaf.tree, leaf.node, kept, count))
+            else:
+                self.faults[len(prefix) + 1, fault(step, prefix)] += count
+                self._failed.append((leaf.tree.problem, (*prefix, step)))
+        leaf.node.dropped = leaf.request.n - sum(child.multiplicity for child in leaf.node.children)
 
     def _request(self, tree: Tree, node: Node, n: int) -> Request:
         steps = node.steps()
@@ -90,14 +147,23 @@ class Expander:
             child.correct = None if verdict is Verdict.UNDECIDED else verdict is Verdict.EQUAL
         return child
 
-    def _score(self, leaves: Sequence[tuple[Tree, Node, int]]) -> None:
+    def _score(self, leaves: Sequence[_Leaf]) -> None:
         """Eq. 3: q(s)^0 = PPM(s), as one pseudo-visit, so that Q is the PPM's score before any rollout passed."""
         assert self.ppm is not None
-        parents = [(tree, node) for tree, node, _ in leaves if node.children]
-        asked = [(tree.problem, node.steps(), [child.step for child in node.children]) for tree, node in parents]
-        for (_, node), scores in zip(parents, self.ppm.score(asked), strict=True):
-            for child, score in zip(node.children, scores, strict=True):
+        parents = [leaf for leaf in leaves if leaf.node.children]
+        asked = [
+            (leaf.tree.problem, leaf.request.steps, [child.step for child in leaf.node.children]) for leaf in parents
+        ]
+        for leaf, scores in zip(parents, self.ppm.score(asked) if asked else [], strict=True):
+            for child, score in zip(leaf.node.children, scores, strict=True):
                 child.prior, child.value, child.visits = score, score, 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Leaf:
+    tree: Tree
+    node: Node
+    request: Request
 
 
 def _distinct(steps: Sequence[Step]) -> dict[Step, int]:

@@ -1,4 +1,4 @@
-"""Monte Carlo Tree Search over steps (section 3.2), batched over problems.
+"""Monte Carlo Tree Search over steps (section 3.2), of many problems at once.
 
 One rollout walks from the root to a terminal node: `select` goes down by UCT (Eq. 1), a leaf is expanded on the way,
 and `backup` adds the terminal's reward to every node of the path (Eq. 2). A node is expanded once; a branch in which
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from rstar_mini.search.expand import Budget, Expander
 from rstar_mini.types import Node, Problem, Tree
@@ -34,15 +35,22 @@ def select(node: Node, budget: Budget) -> Node:
     return node
 
 
-def backup(node: Node, reward: float) -> None:
-    """q(s) += reward, N(s) += 1 for every node from the leaf to the root (Eq. 2); branches without open ends close."""
+def backup(node: Node, reward: float) -> list[Node]:
+    """q(s) += reward, N(s) += 1 for every node from the leaf to the root (Eq. 2); branches without open ends close.
+
+    Returns:
+        the nodes that closed.
+    """
+    closed: list[Node] = []
     current: Node | None = node
     while current is not None:
         current.visits += 1
         current.value += reward
-        ended = current is node or (current.expanded and all(child.closed for child in current.children))
-        current.closed = current.closed or ended
+        if current is node or (current.expanded and all(child.closed for child in current.children)):
+            current.closed = True
+            closed.append(current)
         current = current.parent
+    return closed
 
 
 def search(
@@ -55,47 +63,56 @@ def search(
 
 
 def grow(
-    trees: Iterable[Tree], expander: Expander, budget: Budget, on_tree: Callable[[Tree], None] | None = None
+    trees: Iterable[Tree],
+    expander: Expander,
+    budget: Budget,
+    on_tree: Callable[[Tree], None] | None = None,
+    unsolved_rollouts: Sequence[int] = (),
 ) -> None:
-    """Add `budget.rollouts` rollouts to each tree, and `budget.extra_rollouts` to those that are unsolved then."""
-    goals = {id(tree): tree.rollouts + budget.rollouts for tree in trees}
-    leaves = {id(tree): (tree, tree.root) for tree in trees}
-    extended: set[int] = set()
-    while leaves:
-        wave: list[tuple[Tree, Node, int]] = []
-        for key, (tree, node) in list(leaves.items()):
-            leaf = _advance(tree, node, goals[key], budget, expander.ground_truth)
-            if (
-                leaf is None
-                and budget.extra_rollouts
-                and key not in extended
-                and not tree.solved
-                and not tree.root.closed
-            ):
-                extended.add(key)
-                goals[key] += budget.extra_rollouts
-                leaf = _advance(tree, tree.root, goals[key], budget, expander.ground_truth)
-            if leaf is None:
-                del leaves[key]
-                if on_tree:
-                    on_tree(tree)
-            else:
-                leaves[key] = (tree, leaf)
-                wave.append((tree, leaf, budget.candidates))
-        if wave:
-            expander.expand(wave, budget.temperature)
+    """Add `budget.rollouts` rollouts to each tree; while it is unsolved the extra ones, then `unsolved_rollouts`."""
+    stages = [*([budget.extra_rollouts] if budget.extra_rollouts else []), *unsolved_rollouts]
+    walks = {id(tree): _Walk(tree, tree.rollouts + budget.rollouts, stages) for tree in trees}
+    ready = [(walk, walk.tree.root) for walk in walks.values()]
+    while ready or expander.busy:
+        leaves, ended = [], []
+        for walk, node in ready:
+            leaf, closed = _advance(walk, node, budget, expander.ground_truth)
+            ended += [(walk.tree, node) for node in closed]
+            if leaf is not None:
+                leaves.append((walk.tree, leaf, budget.candidates))
+            elif on_tree:
+                on_tree(walk.tree)
+        expander.release(ended)
+        expander.submit(leaves, budget.temperature)
+        ready = [(walks[id(tree)], node) for tree, node in expander.collect()]
 
 
-def _advance(tree: Tree, node: Node, goal: int, budget: Budget, ground_truth: bool) -> Node | None:
-    """Finish rollouts until one meets a leaf that must be expanded; None when the budget or the tree is used up."""
-    while tree.rollouts < goal and not tree.root.closed:
+@dataclass(slots=True)
+class _Walk:
+    """A tree with the number of rollouts it is to have, and what is added to it while it is unsolved."""
+
+    tree: Tree
+    goal: int
+    stages: Sequence[int]
+
+    def finished(self) -> bool:
+        """Whether the rollouts are used up, or the tree; an unsolved tree enters its next stage first."""
+        while self.tree.rollouts >= self.goal and self.stages and not self.tree.root.closed and not self.tree.solved:
+            self.goal, self.stages = self.goal + self.stages[0], self.stages[1:]
+        return self.tree.rollouts >= self.goal or self.tree.root.closed
+
+
+def _advance(walk: _Walk, node: Node, budget: Budget, ground_truth: bool) -> tuple[Node | None, list[Node]]:
+    """Finish rollouts until one meets a leaf that must be expanded (None when there are no more), and what closed."""
+    closed: list[Node] = []
+    while not walk.finished():
         leaf = select(node, budget)
         if not leaf.terminal and not leaf.expanded and leaf.depth < budget.depth:
-            return leaf
-        backup(leaf, terminal_reward(leaf, ground_truth) if leaf.terminal else DEAD_END)
-        tree.rollouts += 1
-        node = tree.root
-    return None
+            return leaf, closed
+        closed += backup(leaf, terminal_reward(leaf, ground_truth) if leaf.terminal else DEAD_END)
+        walk.tree.rollouts += 1
+        node = walk.tree.root
+    return None, closed
 
 
 def terminal_reward(node: Node, ground_truth: bool) -> float:

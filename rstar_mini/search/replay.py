@@ -17,13 +17,26 @@ class _Recorded:
 
     def __init__(self, tree: Tree, ground_truth: bool) -> None:
         self.ground_truth = ground_truth
+        self.ready: list[tuple[Tree, Node]] = []
         self.nodes = {node_path(node): node for node in tree.nodes()}
 
-    def expand(self, leaves: Sequence[tuple[Tree, Node, int]], temperature: float) -> None:
-        for _, leaf, _ in leaves:
+    @property
+    def busy(self) -> bool:
+        return bool(self.ready)
+
+    def submit(self, leaves: Sequence[tuple[Tree, Node, int]], temperature: float) -> None:
+        for tree, leaf, _ in leaves:
             known = self.nodes[node_path(leaf)]
             leaf.expanded, leaf.dropped = True, known.dropped
             leaf.children = [_fresh(child, leaf) for child in known.children]
+            self.ready.append((tree, leaf))
+
+    def collect(self) -> list[tuple[Tree, Node]]:
+        ready, self.ready = self.ready, []
+        return ready
+
+    def release(self, ended: Sequence[tuple[Tree, Node]]) -> None:
+        pass
 
 
 def replay(tree: Tree, budget: Budget) -> list[Tree]:

@@ -7,7 +7,7 @@ lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rstar_mini.search.expand import Expander
 from rstar_mini.types import Node, Problem, Tree
@@ -19,15 +19,12 @@ def sample(
     n: int,
     temperature: float,
     depth: int = 16,
-    on_wave: Callable[[int], None] | None = None,
 ) -> list[Tree]:
     """`n` independent solutions of each problem, as one tree a problem; temperature 0 with n = 1 is greedy decoding."""
     trees = [Tree(problem, Node.root(n)) for problem in problems]
-    wave = [(tree, tree.root, n) for tree in trees]
-    while wave:
-        expander.expand(wave, temperature)
-        children = [(tree, child) for tree, node, _ in wave for child in node.children]
-        wave = [(tree, node, node.multiplicity) for tree, node in children if not node.terminal and node.depth < depth]
-        if on_wave:
-            on_wave(len(wave))
+    expander.submit([(tree, tree.root, n) for tree in trees], temperature)
+    while expander.busy:
+        children = [(tree, child) for tree, node in expander.collect() for child in node.children]
+        alive = [(tree, node, node.multiplicity) for tree, node in children if not node.terminal and node.depth < depth]
+        expander.submit(alive, temperature)
     return trees

@@ -1,0 +1,153 @@
+"""Attention for trees: a row of the cache holds a prefix once, and after it all tokens that siblings add to it.
+
+Siblings agree on their prefix and often on their first tokens. Here they share one row of keys and values, in which
+every distinct token has one column, and each token sees its own ancestors only. So nothing is copied when siblings part
+ways, all tokens of a forward pass lie side by side without padding in the model's matrix products, and only attention
+works on a table, [rows, tokens of the fullest row].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "tree"
+_MARGIN = 32  # columns by which the cache grows, so that it is seldom copied
+
+
+class Rows:
+    """Keys and values, [2 * layers, rows, columns, kv heads, head width]; `used` [rows] columns of each are filled."""
+
+    def __init__(self, kv: Tensor, used: np.ndarray) -> None:
+        self.kv, self.used = kv, used
+
+    def __len__(self) -> int:
+        return len(self.used)
+
+    def join(self, other: Rows, free: list[int]) -> np.ndarray:
+        """Take over the rows of `other`, in free places first; returns their new numbers."""
+        new = max(0, len(other) - len(free))
+        numbers = np.array([*free[: len(other)], *range(len(self), len(self) + new)], dtype=np.int64)
+        self.kv = pad(self.kv, (0, 0, 0, 0, 0, 0, 0, new)) if new else self.kv
+        self.widen(other.kv.shape[2])
+        self.used = np.concatenate([self.used, np.zeros(new, dtype=np.int64)])
+        self.used[numbers] = other.used
+        self.kv[:, torch.from_numpy(numbers).to(self.kv.device), : other.kv.shape[2]] = other.kv
+        return numbers
+
+    def widen(self, columns: int) -> None:
+        """Make room for so many columns."""
+        if columns > self.kv.shape[2]:
+            self.kv = pad(self.kv, (0, 0, 0, 0, 0, columns + _MARGIN - self.kv.shape[2]))
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Leave out all other rows."""
+        self.kv, self.used = self.kv[:, torch.from_numpy(rows).to(self.kv.device)], self.used[rows]
+
+    def read(self, row: int, columns: Sequence[int]) -> Tensor:
+        """A copy of some columns of a row, [2 * layers, columns, kv heads, head width]."""
+        return self.kv[:, row, torch.tensor(columns, device=self.kv.device)]
+
+    def seats(self, row: np.ndarray) -> tuple[np.ndarray, int]:
+        """The number of each token among those of its row, [tokens], and how many the fullest row has.
+
+        `row` [tokens] names the row of each, ascending.
+        """
+        counts = np.bincount(row, minlength=len(self))
+        return np.arange(len(row)) - (counts.cumsum() - counts)[row], int(counts.max())
+
+
+@dataclass(slots=True)
+class Feed:
+    """Where the tokens of one forward pass lie.
+
+    New keys and values go to `places` [tokens] of `kv` (rows and columns flattened), and attention covers `columns`.
+    The tokens sit in a table of `widest` a row, on `seats` [tokens], or on all of them in order when that is None.
+    """
+
+    kv: Tensor
+    places: Tensor
+    columns: int
+    seats: Tensor | None
+    widest: int
+
+
+def feed_forward(
+    model: PreTrainedModel, rows: Rows, row: np.ndarray, column: np.ndarray, sees: Tensor, ids: Tensor, at: Tensor
+) -> Tensor:
+    """Forward tokens that lie in `rows`; returns their hidden states, [tokens, width].
+
+    Args:
+        row, column: [tokens], where each lies, rows ascending.
+        sees: [tokens, columns], to which columns of its row each attends, its own included.
+        ids, at: [tokens], the tokens and their positions in the text.
+    """
+    seat, widest = rows.seats(row)
+    device, dtype, config = rows.kv.device, rows.kv.dtype, model.config
+    scores = torch.full((len(rows) * widest, sees.shape[1]), -torch.inf, dtype=dtype, device=device)
+    seats = torch.from_numpy(row * widest + seat).to(device)
+    scores[seats] = torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, -torch.inf)
+    places = torch.from_numpy(row * rows.kv.shape[2] + column).to(device)
+    feed = Feed(rows.kv, places, sees.shape[1], None if len(seats) == len(scores) else seats, widest)
+    # Query heads that have one key head in common are treated as so many more queries of it.
+    shared = config.num_attention_heads // rows.kv.shape[3]
+    mask = scores.view(len(rows), 1, widest, -1).repeat(1, 1, shared, 1)
+    hidden: Tensor = model(
+        input_ids=ids[None], position_ids=at[None], attention_mask=mask, use_cache=False, feed=feed
+    ).last_hidden_state
+    return hidden[0]
+
+
+def tree_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    feed: Feed | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attention of new tokens to all that they see of their rows.
+
+    Args:
+        query: [1, heads, tokens, head width].
+        key, value: [1, kv heads, tokens, head width].
+        attention_mask: [rows, 1, shared heads * widest, columns], added to the scores.
+        feed: where the tokens lie; without it this is the library's own attention.
+
+    Returns:
+        [1, tokens, heads, head width], and None for the weights.
+    """
+    if feed is None:
+        output: tuple[Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **options
+        )
+        return output
+    layer = int(module.layer_idx)  # type: ignore[arg-type]  # an int on every attention
+    cached = []
+    for part, new in ((feed.kv[2 * layer], key), (feed.kv[2 * layer + 1], value)):
+        part.flatten(0, 1).index_copy_(0, feed.places, new[0].transpose(0, 1))
+        cached.append(part[:, : feed.columns].transpose(1, 2))
+    heads, kv_heads, size = query.shape[1], key.shape[1], key.shape[3]
+    table = query[0].transpose(0, 1)
+    if feed.seats is not None:
+        seats = table.new_zeros(len(feed.kv[0]) * feed.widest, heads, size)
+        table = seats.index_copy_(0, feed.seats, table)
+    table = table.reshape(-1, feed.widest, kv_heads, heads // kv_heads, size).permute(0, 2, 3, 1, 4)
+    mixed = scaled_dot_product_attention(table.flatten(2, 3), *cached, attn_mask=attention_mask, scale=scaling)
+    mixed = mixed.reshape(table.shape).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
+    return (mixed if feed.seats is None else mixed[feed.seats])[None], None
+
+
+AttentionInterface.register(NAME, tree_attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)
