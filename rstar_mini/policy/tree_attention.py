@@ -80,6 +80,15 @@ class Feed:
     seats: Tensor | None
     widest: int
 
+    def write(self, part: int, new: Tensor) -> Tensor:
+        """Put new keys or values [tokens, kv heads, head width] in their places.
+
+        Returns:
+            all that the rows have, [rows, kv heads, columns, head width].
+        """
+        self.kv[part].flatten(0, 1).index_copy_(0, self.places, new)
+        return self.kv[part, :, : self.columns].transpose(1, 2)
+
 
 def feed_forward(
     model: PreTrainedModel, rows: Rows, row: np.ndarray, column: np.ndarray, sees: Tensor, ids: Tensor, at: Tensor
@@ -134,17 +143,14 @@ def tree_attention(
         )
         return output
     layer = int(module.layer_idx)  # type: ignore[arg-type]  # an int on every attention
-    cached = []
-    for part, new in ((feed.kv[2 * layer], key), (feed.kv[2 * layer + 1], value)):
-        part.flatten(0, 1).index_copy_(0, feed.places, new[0].transpose(0, 1))
-        cached.append(part[:, : feed.columns].transpose(1, 2))
+    keys, values = (feed.write(2 * layer + i, new[0].transpose(0, 1)) for i, new in enumerate((key, value)))
     heads, kv_heads, size = query.shape[1], key.shape[1], key.shape[3]
     table = query[0].transpose(0, 1)
     if feed.seats is not None:
         seats = table.new_zeros(len(feed.kv[0]) * feed.widest, heads, size)
         table = seats.index_copy_(0, feed.seats, table)
     table = table.reshape(-1, feed.widest, kv_heads, heads // kv_heads, size).permute(0, 2, 3, 1, 4)
-    mixed = scaled_dot_product_attention(table.flatten(2, 3), *cached, attn_mask=attention_mask, scale=scaling)
+    mixed = scaled_dot_product_attention(table.flatten(2, 3), keys, values, attn_mask=attention_mask, scale=scaling)
     mixed = mixed.reshape(table.shape).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
     return (mixed if feed.seats is None else mixed[feed.seats])[None], None
 

@@ -10,16 +10,21 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rstar_mini.answers import Verdict, compare, contradicts
 from rstar_mini.code_cot import END_ANSWER, END_CODE, STOPS, boxed_answer, computes, output_block, program
 from rstar_mini.policy.base import Caching, Policy, Request, noise_key
 from rstar_mini.ppm.base import Scorer
-from rstar_mini.types import Node, Problem, Step, Tree
+from rstar_mini.types import Execution, Node, Problem, Step, Tree
 
-if TYPE_CHECKING:
-    from rstar_mini.sandbox import Sandbox
+
+class Runner(Protocol):
+    """What search asks of a sandbox."""
+
+    def run_many(self, codes: Sequence[str]) -> list[Execution]:
+        """Run the programs; results in the order of `codes`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +54,15 @@ class Expander:
     """
 
     def __init__(
-        self, policy: Policy, box: Sandbox, ppm: Scorer | None = None, seed: str = "0", ground_truth: bool = True
+        self, policy: Policy, box: Runner, ppm: Scorer | None = None, seed: str = "0", ground_truth: bool = True
     ) -> None:
         self.policy, self.box, self.ppm, self.seed, self.ground_truth = policy, box, ppm, seed, ground_truth
         self.programs: set[str] = set()
         self.faults: Counter[tuple[int, str]] = Counter()
         self._asked: dict[int, _Leaf] = {}
         self._written: list[tuple[_Leaf, list[Step]]] = []
-        self._caching = [model for model in (policy, ppm) if isinstance(model, Caching)]
+        models: tuple[object, ...] = (policy, ppm)
+        self._caching = [model for model in models if isinstance(model, Caching)]
         self._failed: list[tuple[Problem, tuple[Step, ...]]] = []
         self._beside = ThreadPoolExecutor(1, "expander")
 
