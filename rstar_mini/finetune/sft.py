@@ -86,8 +86,8 @@ class PolicyTrainer(Resumable, SFTTrainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Any:
         """The mean of -log p(token | tokens before it) over the labelled tokens of all micro-batches of a step."""
-        seen = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-        hidden = model.get_decoder()(**seen, use_cache=False).last_hidden_state
+        # Without a mask: padding stands on the right, where no token of a causal model sees it.
+        hidden = model.get_decoder()(inputs["input_ids"], use_cache=False).last_hidden_state
         labels = inputs["labels"][:, 1:]
         logits = model.get_output_embeddings()(hidden[:, :-1][labels != IGNORED])
         loss = cross_entropy(logits, labels[labels != IGNORED], reduction="sum") / num_items_in_batch
