@@ -80,10 +80,10 @@ class PolicyTrainer(Resumable, SFTTrainer):
 
     def compute_loss(
         self,
-        model: AnyModel,
+        model: Any,  # AnyModel
         inputs: dict[str, Tensor],
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,
+        num_items_in_batch: Any = None,
     ) -> Any:
         """The mean of -log p(token | tokens before it) over the labelled tokens of all micro-batches of a step."""
         # Without a mask: padding stands on the right, where no token of a causal model sees it.

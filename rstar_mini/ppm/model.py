@@ -90,7 +90,8 @@ def pair_rewards(model: AnyModel, batch: dict[str, Tensor]) -> tuple[Tensor, Ten
     seen = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
     hidden = model.get_decoder()(**seen, use_cache=False).last_hidden_state
     ends = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], batch["ends"]]
-    chosen, rejected = reward(model.score(ends).squeeze(-1)).unbind(dim=1)
+    scores = model.score(ends).squeeze(-1)  # type: ignore[operator]  # a layer, which nn.Module hides from the checker
+    chosen, rejected = reward(scores).unbind(dim=1)
     return chosen, rejected
 
 
@@ -105,7 +106,7 @@ class PPMTrainer(Resumable, RewardTrainer):
 
     def compute_loss(
         self,
-        model: AnyModel,
+        model: Any,  # AnyModel
         inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
