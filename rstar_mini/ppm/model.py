@@ -69,12 +69,12 @@ def shared_prefixes(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
     rows = [torch.tensor(chosen + rejected[n:]) for (chosen, rejected), n in zip(sides, common.tolist(), strict=True)]
     ids = pad_sequence(rows, batch_first=True)
     place = torch.arange(ids.shape[1])
-    after, before = place[:, None] >= split[:, None, None], place >= common[:, None, None]
-    other = after & before & (place < split[:, None, None])  # the chosen rest, as seen from the rejected one
+    chosen_rest = (place >= common[:, None, None]) & (place < split[:, None, None])  # [pairs, 1, width]
+    from_rejected = place[:, None] >= split[:, None, None]  # [pairs, width, 1]
     return {
         "input_ids": ids,
         "position_ids": torch.where(place < split[:, None], place, place - (split - common)[:, None]),
-        "attention_mask": ((place[:, None] >= place) & ~other)[:, None],
+        "attention_mask": ((place[:, None] >= place) & ~(from_rejected & chosen_rest))[:, None],
         "ends": torch.stack([split, torch.tensor([len(row) for row in rows])], dim=1) - 1,
         "weight": torch.tensor([example["weight"] for example in examples]),
     }
