@@ -1,19 +1,40 @@
 """The PPM: Eq. 4, one function for training and search, and a head that learns an order."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
+from peft import TaskType
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    Phi3Config,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+)
 
 from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm import Pair
-from rstar_mini.ppm.model import encode_pair, pair_accuracy, pair_loss, ppm_from_policy, reward, train_ppm
+from rstar_mini.ppm.model import (
+    encode_pair,
+    pair_accuracy,
+    pair_loss,
+    pair_rewards,
+    ppm_from_policy,
+    reward,
+    shared_prefixes,
+    train_ppm,
+)
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Silent
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
+from rstar_mini.training import with_adapters
 from rstar_mini.types import Problem, Step
 
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 PREFIX = "<code>\n# Count the pens\nall = 3 * 8\n<end_of_step>"
 
 
@@ -59,6 +80,61 @@ def test_search_scores_with_the_function_of_training(base):
     for score, ids in zip(scores, (row["chosen_ids"], row["rejected_ids"]), strict=True):
         assert score == pytest.approx(reward(ppm(torch.tensor([ids])).logits).item(), abs=1e-4)
     assert min(scores) > -1 and max(scores) < 1
+
+
+def decoder(family: type[PreTrainedConfig]) -> PreTrainedModel:
+    """A little policy of another family, with fewer heads for keys than for queries."""
+    sizes = {"vocab_size": 1360, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    config = family(**sizes, num_attention_heads=4, num_key_value_heads=2, pad_token_id=0, initializer_range=0.2)
+    return AutoModelForCausalLM.from_config(config)
+
+
+def rows_of_pairs(tokenizer, weights=(1.0, 0.25, 0.5)) -> list[dict[str, Any]]:
+    """A pair of steps, the same the other way round, and a pair that differs from its first token."""
+    encode = cached_encoder(tokenizer.encode)
+    first, second, third = (encode_pair(encode, Prompt(), pair(i, weight)) for i, weight in enumerate(weights))
+    second["chosen_ids"], second["rejected_ids"] = second["rejected_ids"], second["chosen_ids"]
+    third["rejected_ids"] = third["rejected_ids"][20:]
+    return [first, second, third]
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+@pytest.mark.parametrize("family", [Phi3Config, LlamaConfig, Qwen2Config])
+def test_branches_of_one_row_have_the_loss_and_the_gradients_of_two_rows(base, family, tuning):
+    torch.manual_seed(0)
+    policy = base[0] if family is Phi3Config else decoder(family)
+    model = with_adapters(ppm_from_policy(policy), Ppm(tuning=tuning), TaskType.SEQ_CLS).eval()  # without dropout
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name or "score" in name:  # these start at nothing, or near it
+            torch.nn.init.normal_(parameter, std=0.1)
+    rows = rows_of_pairs(base[1])
+
+    def plain(side: str) -> torch.Tensor:
+        """Every sequence in a row of its own."""
+        return torch.cat([reward(model(torch.tensor([row[side]])).logits[:, 0]) for row in rows])
+
+    def gradients(chosen: torch.Tensor, rejected: torch.Tensor) -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        pair_loss(chosen, rejected, torch.tensor([row["weight"] for row in rows])).backward()
+        return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+    expected, found = (plain("chosen_ids"), plain("rejected_ids")), pair_rewards(model, shared_prefixes(rows))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert (found[0] - found[1]).abs().min() > 1e-3  # else the comparison says nothing
+    torch.testing.assert_close(gradients(*found), gradients(*expected), atol=1e-5, rtol=1e-4)
+
+
+def test_a_row_holds_the_common_prefix_once():
+    batch = shared_prefixes([{"chosen_ids": [1, 2, 3, 4], "rejected_ids": [1, 2, 5], "weight": 1.0}])
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 3, 2]]
+    assert batch["attention_mask"][0, 0, 4].tolist() == [True, True, False, False, True]
+    assert batch["ends"].tolist() == [[3, 4]]
+
+
+def test_a_continuation_of_the_other_keeps_a_token_of_its_own():
+    batch = shared_prefixes([{"chosen_ids": [1, 2, 3], "rejected_ids": [1, 2], "weight": 1.0}])
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 2]] and batch["position_ids"].tolist() == [[0, 1, 2, 1]]
 
 
 def test_a_prefix_is_read_once_by_the_ppm(base):

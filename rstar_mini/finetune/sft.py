@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from peft import TaskType
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from trl import SFTConfig, SFTTrainer
 
@@ -69,8 +72,23 @@ def sft_trainer(
     """TRL's trainer for rows that are token ids and labels already; also used to pretrain."""
     arguments = trainer_settings(settings, seed)
     config = SFTConfig(str(checkpoints), dataset_kwargs={"skip_prepare_dataset": True}, **arguments)
-    return _SFTTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
+    return PolicyTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
 
 
-class _SFTTrainer(Resumable, SFTTrainer):
-    pass
+class PolicyTrainer(Resumable, SFTTrainer):
+    """TRL's SFTTrainer, with the vocabulary head read at the labelled positions only."""
+
+    def compute_loss(
+        self,
+        model: Any,  # AnyModel
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The mean of -log p(token | tokens before it) over the labelled tokens of all micro-batches of a step."""
+        # Without a mask: padding stands on the right, where no token of a causal model sees it.
+        hidden = model.get_decoder()(inputs["input_ids"], use_cache=False).last_hidden_state
+        labels = inputs["labels"][:, 1:]
+        logits = model.get_output_embeddings()(hidden[:, :-1][labels != IGNORED])
+        loss = cross_entropy(logits, labels[labels != IGNORED], reduction="sum") / num_items_in_batch
+        return (loss, {"logits": logits}) if return_outputs else loss

@@ -6,17 +6,18 @@ It is trained on preference pairs (Eq. 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from peft import TaskType
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import logsigmoid
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from trl import RewardConfig, RewardTrainer
-from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from rstar_mini.code_cot import split_steps
 from rstar_mini.policy.prefix_cache import cached_encoder
@@ -52,12 +53,46 @@ def ppm_from_policy(policy: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-class PairCollator(DataCollatorForPreference):
-    """TRL's collator, which drops unknown columns, with the pairs' weights kept."""
+def shared_prefixes(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+    """One row a pair, [common prefix | rest of chosen | rest of rejected | padding]: the prefix is read only once.
 
-    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Chosen rows first, rejected rows after them, and `weight` [pairs]."""
-        return super().torch_call(examples) | {"weight": torch.tensor([example["weight"] for example in examples])}
+    Returns:
+        `input_ids`, `position_ids` [pairs, width]: both rests are numbered on from the prefix.
+        `attention_mask` [pairs, 1, width, width]: what the tokens of each row see, the rejected ones nothing of the
+            chosen rest.
+        `ends` [pairs, 2]: where chosen and rejected end.
+        `weight` [pairs].
+    """
+    sides = [(example["chosen_ids"], example["rejected_ids"]) for example in examples]
+    common = torch.tensor([common_length(chosen[:-1], rejected[:-1]) for chosen, rejected in sides])
+    split = torch.tensor([len(chosen) for chosen, _ in sides])
+    rows = [torch.tensor(chosen + rejected[n:]) for (chosen, rejected), n in zip(sides, common.tolist(), strict=True)]
+    ids = pad_sequence(rows, batch_first=True)
+    place = torch.arange(ids.shape[1])
+    chosen_rest = (place >= common[:, None, None]) & (place < split[:, None, None])  # [pairs, 1, width]
+    from_rejected = place[:, None] >= split[:, None, None]  # [pairs, width, 1]
+    return {
+        "input_ids": ids,
+        "position_ids": torch.where(place < split[:, None], place, place - (split - common)[:, None]),
+        "attention_mask": ((place[:, None] >= place) & ~(from_rejected & chosen_rest))[:, None],
+        "ends": torch.stack([split, torch.tensor([len(row) for row in rows])], dim=1) - 1,
+        "weight": torch.tensor([example["weight"] for example in examples]),
+    }
+
+
+def common_length(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two sequences begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
+
+
+def pair_rewards(model: AnyModel, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The rewards of chosen and rejected, [pairs] each, of a batch from `shared_prefixes`."""
+    seen = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
+    hidden = model.get_decoder()(**seen, use_cache=False).last_hidden_state
+    ends = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], batch["ends"]]
+    scores = model.score(ends).squeeze(-1)  # type: ignore[operator]  # a layer, which nn.Module hides from the checker
+    chosen, rejected = reward(scores).unbind(dim=1)
+    return chosen, rejected
 
 
 class PPMTrainer(Resumable, RewardTrainer):
@@ -71,20 +106,18 @@ class PPMTrainer(Resumable, RewardTrainer):
 
     def compute_loss(
         self,
-        model: nn.Module,
+        model: Any,  # AnyModel
         inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
         """Eq. 4 on one batch."""
-        weights = inputs["weight"]
-        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-        chosen, rejected = reward(outputs.logits.squeeze(-1)).chunk(2)
+        chosen, rejected = pair_rewards(model, inputs)
         self._metrics["train" if model.training else "eval"]["accuracy"].append(
             (chosen > rejected).float().mean().item()
         )
-        loss = pair_loss(chosen, rejected, weights)
-        return (loss, outputs) if return_outputs else loss
+        loss = pair_loss(chosen, rejected, inputs["weight"])
+        return (loss, {"logits": torch.stack([chosen, rejected], dim=1)}) if return_outputs else loss
 
 
 def encode_pair(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, pair: Pair) -> dict[str, Any]:
@@ -131,7 +164,7 @@ def train_ppm(
     trainer = PPMTrainer(
         model,
         RewardConfig(str(checkpoints), **trainer_settings(settings, seed)),
-        data_collator=PairCollator(pad_token_id=tokenizer.pad_token_id),
+        data_collator=shared_prefixes,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
     )
@@ -143,11 +176,10 @@ def pair_accuracy(
     model: AnyModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, pairs: Sequence[Pair]
 ) -> dict[str, int]:
     """How many held-out pairs the PPM orders rightly: {"correct", "n"}."""
-    collate, encode = PairCollator(pad_token_id=tokenizer.pad_token_id), cached_encoder(tokenizer.encode)
+    encode = cached_encoder(tokenizer.encode)
     right = 0
     for first in range(0, len(pairs), 64):
-        batch = collate([encode_pair(encode, prompt, pair) for pair in pairs[first : first + 64]])
-        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.squeeze(-1)
-        chosen, rejected = reward(logits).chunk(2)
+        batch = shared_prefixes([encode_pair(encode, prompt, pair) for pair in pairs[first : first + 64]])
+        chosen, rejected = pair_rewards(model, batch)
         right += int((chosen > rejected).sum())
     return {"correct": right, "n": len(pairs)}
