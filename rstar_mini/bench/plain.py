@@ -77,6 +77,8 @@ class _StepEnds(StoppingCriteria):
 class PlainPolicy:
     """A policy on `model.generate`: `rows` texts at a time, or those of one request where that is None."""
 
+    elsewhere = False
+
     def __init__(
         self,
         model: PreTrainedModel,

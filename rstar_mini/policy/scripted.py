@@ -11,6 +11,8 @@ from rstar_mini.types import Step
 class ScriptedPolicy:
     """Proposes whatever `script(question, text so far)` returns, cycling through it when more are asked for."""
 
+    elsewhere = False
+
     def __init__(self, script: Callable[[str, str], Sequence[str]]) -> None:
         self.script = script
         self.requests = 0

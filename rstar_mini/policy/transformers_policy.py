@@ -82,6 +82,11 @@ class TransformersPolicy(Propose):
         self._submitted = 0
         self._clear()
 
+    @property
+    def elsewhere(self) -> bool:
+        """True on an accelerator."""
+        return self.model.device.type != "cpu"
+
     def _clear(self) -> None:
         """Nothing is being decoded."""
         self._rows: Rows | None = None

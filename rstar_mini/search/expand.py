@@ -1,7 +1,7 @@
 """Expansion: ask the policy for candidates, run their code, keep the steps that work, score them with the PPM.
 
-Leaves of many trees are at work together. While the policy writes for some, the candidates of those that it finished
-before are run and scored.
+Leaves of many trees are at work together. While a policy on an accelerator or a server writes for some, the candidates
+of those that it finished before are run and scored; one on these very cores does better without the competition.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Expander:
         self.programs: set[str] = set()
         self.faults: Counter[tuple[int, str]] = Counter()
         self._asked: dict[int, _Leaf] = {}
-        self._written: list[tuple[_Leaf, list[Step]]] = []
+        self._written: list[_Written] = []
         models: tuple[object, ...] = (policy, ppm)
         self._caching = [model for model in models if isinstance(model, Caching)]
         self._failed: list[tuple[Problem, tuple[Step, ...]]] = []
@@ -87,22 +87,34 @@ class Expander:
         """Let the policy write for a while; returns the leaves whose children are there, if there are any.
 
         A leaf whose candidates all failed stays without children. What is returned depends on what was submitted, not
-        on how long anything took: what the policy finished in the call before.
+        on how long anything took.
         """
-        written, self._written = self._written, []
-        if len(written) == len(self._asked):  # nothing left to write meanwhile
-            self._finish(written)
+        if self.policy.elsewhere:
+            written = self._write_and_finish()
         else:
-            finishing = self._beside.submit(self._finish, written)
-            for request, steps in self.policy.collect():
-                if leaf := self._asked.get(id(request)):  # not one of a search that was broken off
-                    self._written.append((leaf, steps))
-            finishing.result()
+            written = self._write()
+            self._finish(written)
         for leaf, _ in written:
             del self._asked[id(leaf.request)]
         self._tell(self._failed)
         self._failed = []
         return [(leaf.tree, leaf.node) for leaf, _ in written]
+
+    def _write(self) -> list[_Written]:
+        """What the policy finishes, but for requests of a search that was broken off."""
+        answers = [(self._asked.get(id(request)), steps) for request, steps in self.policy.collect()]
+        return [(leaf, steps) for leaf, steps in answers if leaf is not None]
+
+    def _write_and_finish(self) -> list[_Written]:
+        """Run and score what the policy finished in the call before, while it writes."""
+        before, self._written = self._written, []
+        if len(before) == len(self._asked):  # nothing is left to write meanwhile
+            self._finish(before)
+        else:
+            finishing = self._beside.submit(self._finish, before)
+            self._written = self._write()
+            finishing.result()
+        return before
 
     def release(self, ended: Sequence[tuple[Tree, Node]]) -> None:
         """Tell the models of nodes from which search will never go on."""
@@ -113,7 +125,7 @@ class Expander:
         for model in self._caching:
             model.release(ended)
 
-    def _finish(self, written: Sequence[tuple[_Leaf, list[Step]]]) -> None:
+    def _finish(self, written: Sequence[_Written]) -> None:
         """Run what was written, make children of what ran, and score them."""
         unique = [_distinct(steps) for _, steps in written]
         codes = [
@@ -170,6 +182,9 @@ class _Leaf:
     tree: Tree
     node: Node
     request: Request
+
+
+_Written = tuple[_Leaf, list[Step]]
 
 
 def _distinct(steps: Sequence[Step]) -> dict[Step, int]:
