@@ -27,6 +27,11 @@ class Policy(Protocol):
     fill the place of a finished one at once and search can run the code of some while others are still written.
     """
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it computes on other hardware than this process's cores, which then are free for programs."""
+        ...
+
     def submit(self, requests: Sequence[Request], temperature: float) -> None:
         """Ask for the steps of each request; temperature 0 is greedy."""
         ...
