@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.policy import Policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.recipes.schema import Recipe
 from rstar_mini.sandbox import Sandbox
@@ -51,7 +51,7 @@ def evaluation_budget(recipe: Recipe) -> Budget:
 
 def evaluate(
     problems: Sequence[Problem],
-    policy: TransformersPolicy,
+    policy: Policy,
     ppm: PPMScorer | None,
     box: Sandbox,
     recipe: Recipe,
@@ -73,7 +73,7 @@ def evaluate(
 
 def _evaluate_shard(
     problems: Sequence[Problem],
-    policy: TransformersPolicy,
+    policy: Policy,
     ppm: PPMScorer | None,
     box: Sandbox,
     recipe: Recipe,

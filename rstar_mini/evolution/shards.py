@@ -8,7 +8,7 @@ from typing import Any
 
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import read_json
-from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.policy import Policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Progress
 from rstar_mini.recipes.schema import Recipe, Round
@@ -68,7 +68,7 @@ class Searcher:
         self,
         run: Run,
         number: int,
-        policy: TransformersPolicy,
+        policy: Policy,
         scorer: PPMScorer | None,
         box: Sandbox,
         progress: Progress,

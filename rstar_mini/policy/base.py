@@ -47,9 +47,13 @@ class Policy(Protocol):
         """Drop whatever is cached about earlier requests (called when a shard is finished)."""
         ...
 
+    def close(self) -> None:
+        """Give back what outlives the object: threads, connections, a server. It is not asked any more."""
+        ...
+
 
 class Propose:
-    """Adds to a policy the plain call that waits for everything."""
+    """What policies have in common: the plain call that waits for everything, and an end that takes no work."""
 
     def propose(self: Policy, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
         """`n` sampled steps for each request, repeats included."""
@@ -58,6 +62,9 @@ class Propose:
         while len(steps) < len(requests):
             steps |= {id(request): proposed for request, proposed in self.collect()}
         return [steps[id(request)] for request in requests]
+
+    def close(self) -> None:
+        """Most policies have nothing to give back."""
 
 
 def noise_key(*parts: object) -> int:

@@ -43,3 +43,6 @@ class ScriptedPolicy:
 
     def forget(self) -> None:
         """Nothing is cached."""
+
+    def close(self) -> None:
+        """Nothing is held."""
