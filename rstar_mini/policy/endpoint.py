@@ -130,10 +130,12 @@ class EndpointPolicy(Propose):
         self._loop.close()
 
     async def _break_off(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+        own = {asyncio.current_task()}
+        for task in asyncio.all_tasks() - own:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while others := asyncio.all_tasks() - own:
+            await asyncio.wait(others)
+            await asyncio.sleep(0)  # a stream that was broken off may still need a task to tidy up
         await self._client.aclose()
 
     async def _answer(self, request: Request, temperature: float) -> list[Step]:
