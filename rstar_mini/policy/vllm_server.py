@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -35,6 +36,7 @@ OPTIONS = (
     "--generation-config vllm "  # sample as the recipe says, not as a file beside the weights does
     "--stream-interval 1000"  # the server finds the closing tags itself, so a step may come in one piece
 )
+_ERROR = re.compile(r"(^|\] )[\w.]+(Error|Exception): ")
 # The server ends when our end of the pipe closes, and that is also when this process is killed.
 _KEEPER = """
 exec 3<&0
@@ -102,7 +104,9 @@ class VllmServer:
             )
 
     def _last_words(self) -> str:
-        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-15:])
+        """The first error, which is the cause of all that follows it, and the last lines."""
+        lines = self.log.read_text("utf-8", "replace").splitlines()
+        return "\n".join([line for line in lines if _ERROR.search(line)][:1] + lines[-5:])
 
     def close(self) -> None:
         """End the server and all its processes: politely, and after some seconds for certain."""
@@ -165,7 +169,7 @@ class VllmPolicy(EndpointPolicy):
 
 
 def find_vllm() -> list[str]:
-    """The command to which the folder to serve is appended: RSTAR_VLLM, or `vllm serve`.
+    """The command to which the folder to serve is appended: RSTAR_VLLM, which may bring options, or `vllm serve`.
 
     Raises:
         UserError: neither is there.
