@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,8 @@ def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Soluti
     models = Models(recipe, this.path) if this else shipped_models(recipe)
     last = this.last_round if this else len(recipe.rounds)
     problem = Problem("question", " ".join(question.split()), "")
-    with Sandbox(**recipe.sandbox.model_dump()) as box:
-        expander = Expander(models.policy(last), box, models.scorer(last), f"{seed}/solve", ground_truth=False)
+    with Sandbox(**recipe.sandbox.model_dump()) as box, closing(models.policy(last)) as policy:
+        expander = Expander(policy, box, models.scorer(last), f"{seed}/solve", ground_truth=False)
         [tree] = search([problem], expander, evaluation_budget(recipe))
     chosen = choose(tree.terminals(), Selection(recipe.evaluation.selection))
     source = f"round {last} of {this.path}" if this else "the shipped round-4 tiny weights"

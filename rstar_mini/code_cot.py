@@ -50,6 +50,12 @@ def split_steps(text: str) -> list[Step]:
     return steps
 
 
+def first_step(text: str) -> str | None:
+    """The text up to and with its first closing tag; None when it has none."""
+    found = _STEP.match(text)
+    return found[0] if found else None
+
+
 def program(steps: Iterable[Step]) -> str:
     """The runnable Python of the code steps, tags and answer text removed."""
     parts = []

@@ -56,8 +56,9 @@ def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
-    if "gguf_file" in options:  # the weights were turned back into fp32, but still carry a mark that refuses training
+    if "gguf_file" in options:  # the weights were turned back into fp32, but marks refuse to train or to save them
         model.is_quantized = False  # type: ignore[assignment]  # a plain flag, which nn.Module hides from the checker
+        model.hf_quantizer = None  # type: ignore[assignment]
         del model.config.quantization_config
     return model.eval(), tokenizer
 

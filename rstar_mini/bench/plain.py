@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria
 
-from rstar_mini.policy import Request
+from rstar_mini.policy import Propose, Request
 from rstar_mini.policy.end_of_step import EndOfStep
 from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.policy.sampling import draw
@@ -74,7 +74,7 @@ class _StepEnds(StoppingCriteria):
         return torch.tensor(done, device=input_ids.device)
 
 
-class PlainPolicy:
+class PlainPolicy(Propose):
     """A policy on `model.generate`: `rows` texts at a time, or those of one request where that is None."""
 
     elsewhere = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -61,6 +62,7 @@ def _evaluate(
         progress.stage(f"round {number}, seed {seed}: held-out evaluation", len(problems))
         scorer = models.scorer(number) if number else None
         name = f"{seed}/evaluation"
-        outcomes = evaluate(problems, models.policy(number), scorer, box, run.recipe, name, progress.advance)
+        with closing(models.policy(number)) as policy:
+            outcomes = evaluate(problems, policy, scorer, box, run.recipe, name, progress.advance)
         run.write_json(kept, {name: asdict(outcome) for name, outcome in outcomes.items()})
     return {name: Outcome(**row) for name, row in read_json(kept).items()}

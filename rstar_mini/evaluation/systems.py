@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.policy import Policy, forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.recipes.schema import Recipe
 from rstar_mini.sandbox import Sandbox
@@ -51,7 +51,7 @@ def evaluation_budget(recipe: Recipe) -> Budget:
 
 def evaluate(
     problems: Sequence[Problem],
-    policy: TransformersPolicy,
+    policy: Policy,
     ppm: PPMScorer | None,
     box: Sandbox,
     recipe: Recipe,
@@ -64,16 +64,14 @@ def evaluate(
         shard = problems[first : first + recipe.search.shard]
         for name, outcome in _evaluate_shard(shard, policy, ppm, box, recipe, seed).items():
             outcomes.setdefault(name, Outcome()).add(outcome)
-        policy.forget()
-        if ppm is not None:
-            ppm.forget()
+        forget(policy, ppm)
         advance(len(shard))
     return outcomes
 
 
 def _evaluate_shard(
     problems: Sequence[Problem],
-    policy: TransformersPolicy,
+    policy: Policy,
     ppm: PPMScorer | None,
     box: Sandbox,
     recipe: Recipe,

@@ -9,7 +9,10 @@ from transformers import PreTrainedModel
 
 from rstar_mini.models import DTYPES, load_base, load_policy, load_ppm
 from rstar_mini.paths import data_file
+from rstar_mini.policy import Policy
+from rstar_mini.policy.endpoint import EndpointPolicy
 from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.policy.vllm_server import VllmPolicy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.prompts import DEMONSTRATIONS, TEMPLATES, Prompt
 from rstar_mini.recipes import Recipe
@@ -47,13 +50,29 @@ class Models:
         )
         return moved
 
-    def policy(self, number: int) -> TransformersPolicy:
-        """The policy of a round; round 0 is the base."""
+    def policy(self, number: int) -> Policy:
+        """The policy of a round, to be closed after use; round 0 is the base.
+
+        Raises:
+            UserError: the recipe wants vLLM, which is not there or does not start.
+        """
+        settings, weights = self.recipe.policy, self.weights(number)
+        how = self.tokenizer, self.prompt(number), settings.max_step_tokens, settings.batch_rows
+        if settings.engine == "vllm":
+            return VllmPolicy(weights.to(DTYPES[settings.dtype]), *how)  # type: ignore[arg-type]  # as in `_placed`
+        return TransformersPolicy(self._placed(weights), *how)
+
+    def searching_policy(self, number: int) -> Policy:
+        """The policy that makes the data of a round, to be closed after use: that of the round before.
+
+        But in round 1 it is the endpoint when the recipe has one, as the paper's is a larger model that is not trained.
+        """
         settings = self.recipe.policy
-        model = self._placed(self.weights(number))
-        return TransformersPolicy(
-            model, self.tokenizer, self.prompt(number), settings.max_step_tokens, settings.batch_rows
-        )
+        if settings.engine == "endpoint" and number == 1:
+            assert settings.url and settings.served_model
+            how = self.tokenizer, self.prompt(0), settings.max_step_tokens, settings.batch_rows
+            return EndpointPolicy(settings.url, settings.served_model, *how)
+        return self.policy(number - 1)
 
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""

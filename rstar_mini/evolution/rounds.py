@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,8 @@ class Evolution:
     def _search(self, number: int) -> dict[str, Any]:
         """Trees for all problems with the models of the round before, then trajectories and pairs from them."""
         scorer = self.models.scorer(number - 1) if self.recipe.rounds[number - 1].annotation == "ppm" else None
-        searcher = Searcher(self.run, number, self.models.policy(number - 1), scorer, self.box, self.progress)
-        counts = searcher.search(self.problems)
+        with closing(self.models.searching_policy(number)) as policy:
+            counts = Searcher(self.run, number, policy, scorer, self.box, self.progress).search(self.problems)
         return counts | harvest(self.run, number, self.problems)
 
     def _train_policy(self, number: int, folder: Path) -> dict[str, Any]:
@@ -166,8 +167,8 @@ class Evolution:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
         self.progress.stage(f"round {number}: held-out evaluation", len(self.heldout))
         scorer = self.models.scorer(number) if number and self.recipe.method == "mcts" else None
-        policy, seed = self.models.policy(number), f"{self.recipe.seed}/evaluation"
-        with self.run.timed("evaluated", round=number):
+        seed = f"{self.recipe.seed}/evaluation"
+        with self.run.timed("evaluated", round=number), closing(self.models.policy(number)) as policy:
             outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
         summary = summarise(self.heldout, outcomes, self.recipe.seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import read_json
+from rstar_mini.policy import Policy, forget
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Progress
@@ -66,7 +67,7 @@ class Searcher:
         self,
         run: Run,
         number: int,
-        policy: TransformersPolicy,
+        policy: Policy,
         scorer: PPMScorer | None,
         box: Sandbox,
         progress: Progress,
@@ -119,17 +120,14 @@ class Searcher:
             counts["out_of_memory"] = shrunk
             self.run.note("out of memory", round=self.number, shard=shard, times=shrunk)
             self.progress.say(f"memory ran out in shard {shard}; it went on with smaller batches")
-        self.policy.forget()
-        if self.scorer:
-            self.scorer.forget()
+        forget(self.policy, self.scorer)
         self.run.write_jsonl(self.folder / f"shard-{shard:04d}.jsonl.gz", (tree.to_json() for tree in trees))
         self.run.write_json(self.folder / f"shard-{shard:04d}.json", counts)
 
     def _counters(self) -> dict[str, int]:
-        return {
-            "policy_forwarded": self.policy.cache.forwarded,
-            "policy_unique": self.policy.cache.unique,
-            "ppm_forwarded": self.scorer.cache.forwarded if self.scorer else 0,
-            "ppm_unique": self.scorer.cache.unique if self.scorer else 0,
-            "shrunk": self.policy.cache.shrunk + (self.scorer.cache.shrunk if self.scorer else 0),
-        }
+        """Tokens that each model read, and how many of them were new; of a server nobody knows."""
+        models = {"policy": self.policy, "ppm": self.scorer}
+        caches = {name: m.cache for name, m in models.items() if isinstance(m, TransformersPolicy | PPMScorer)}
+        counts = {f"{name}_forwarded": cache.forwarded for name, cache in caches.items()}
+        counts |= {f"{name}_unique": cache.unique for name, cache in caches.items()}
+        return counts | {"shrunk": sum(cache.shrunk for cache in caches.values())}

@@ -44,6 +44,10 @@ class Policy(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what outlives the object: threads, connections, a server. It is not asked any more."""
+        ...
+
 
 @runtime_checkable
 class Caching(Protocol):
@@ -59,7 +63,7 @@ class Caching(Protocol):
 
 
 class Propose:
-    """Adds to a policy the plain call that waits for everything."""
+    """What policies have in common: the plain call that waits for everything, and an end that takes no work."""
 
     def propose(self: Policy, requests: Sequence[Request], temperature: float) -> list[list[Step]]:
         """`n` sampled steps for each request, repeats included."""
@@ -68,6 +72,16 @@ class Propose:
         while any(id(request) not in steps for request in requests):
             steps |= {id(request): proposed for request, proposed in self.collect()}
         return [steps[id(request)] for request in requests]
+
+    def close(self) -> None:
+        """Most policies have nothing to give back."""
+
+
+def forget(*models: object) -> None:
+    """Let those models that remember what they read forget it."""
+    for model in models:
+        if isinstance(model, Caching):
+            model.forget()
 
 
 def noise_key(*parts: object) -> int:

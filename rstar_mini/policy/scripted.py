@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rstar_mini.policy.base import Request
+from rstar_mini.policy.base import Propose, Request
 from rstar_mini.types import Step
 
 
-class ScriptedPolicy:
+class ScriptedPolicy(Propose):
     """Proposes whatever `script(question, text so far)` returns, cycling through it when more are asked for."""
 
     elsewhere = False

@@ -122,6 +122,8 @@ def _explain(error: Any, name_or_path: str, sources: dict[str, str]) -> str:
         return f"{source}: {key}: missing; it must be given"
     if error["type"] == "model_type":
         return f"{source}: {key}: {_value(error['input'])} is wrong: it should be a mapping of keys to values"
+    if error["type"] == "value_error":  # the schema's own words, about keys that do not go together
+        return f"{source}: {key}: {error['ctx']['error']}"
     return f"{source}: {key}: {_value(error['input'])} is wrong: {error['msg'].replace('Input should', 'it should')}"
 
 

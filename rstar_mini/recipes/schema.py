@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -34,8 +34,30 @@ class PolicySettings(Section):
         0, ge=0, le=2, description="worked examples shown to the base policy, before it has learnt the format"
     )
     max_step_tokens: PositiveInt = Field(48, description="a step that has not ended by then is dropped")
-    batch_rows: PositiveInt = Field(1024, description="most candidates decoded together")
+    batch_rows: PositiveInt = Field(
+        1024, description="most candidates decoded together; of a server, at most 256 are asked for at once"
+    )
     dtype: Literal["fp32", "bf16"] = Field("fp32", description="precision of search; training is always fp32")
+    engine: Literal["transformers", "vllm", "endpoint"] = Field(
+        "transformers",
+        description="what runs the policy; 'endpoint': a teacher behind an OpenAI-compatible completions server makes "
+        "the data of round 1, and all else, later rounds and evaluation, is the run's own policy in transformers",
+    )
+    url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="address of the endpoint, such as http://localhost:8000/v1 (the key: OPENAI_API_KEY)",
+    )
+    served_model: str | None = Field(None, description="name of the endpoint's model")
+
+    @model_validator(mode="after")
+    def _endpoint_has_an_address(self) -> Self:
+        given = [self.url is not None, self.served_model is not None]
+        if self.engine == "endpoint" and not all(given):
+            raise ValueError("engine 'endpoint' needs url and served_model")
+        if self.engine != "endpoint" and any(given):
+            raise ValueError("url and served_model are for engine 'endpoint' alone")
+        return self
 
 
 class SandboxSettings(Section):

@@ -1,0 +1,267 @@
+"""The endpoint engine: any server that speaks OpenAI's completions API, such as vLLM, llama.cpp, Ollama or a service.
+
+A candidate is one streamed request with a seed of its own. As soon as a closing tag stands in the text, the text is cut
+after it and the stream is closed, which makes the server stop writing. So nothing depends on how a server treats stop
+strings: most leave them out of the text, and then nobody can tell which tag it was.
+
+It takes httpx and no client library: what can go wrong in the middle of a stream must be tried again here in any case,
+and then one loop may as well try everything again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import threading
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from rstar_mini.code_cot import first_step
+from rstar_mini.errors import UserError
+from rstar_mini.policy.base import Propose, Request, noise_key
+from rstar_mini.prompts import Prompt
+from rstar_mini.types import Step
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TRIES = 6
+MOST = 256  # connections at once: more meet the limit on open files, and a server lets them queue anyway
+PASSING = {408, 425, 429, 500, 502, 503, 504, 529}  # statuses after which the same request may succeed later
+
+
+class _Passing(Exception):
+    """Trouble that may be over at the next try; `pause` is how many seconds the server asks to wait."""
+
+    def __init__(self, what: str, pause: float = 0.0) -> None:
+        super().__init__(what)
+        self.pause = pause
+
+
+class _NoRoom(UserError):
+    """The text is longer than the model can read."""
+
+
+class EndpointPolicy(Propose):
+    """A model behind an OpenAI-compatible completions endpoint as a policy.
+
+    The requests run in a thread of their own, so the server writes while search runs programs. What has failed for good
+    raises in `collect`; all else stays, and what is finished is still given out. The key of a service is read from the
+    environment variable OPENAI_API_KEY.
+
+    Args:
+        url: address under which `completions` is found, such as http://localhost:8000/v1.
+        served_model: the model's name there.
+        tokenizer: counts the tokens of a step, so that budgets mean the same for every engine.
+        prompt: how a question becomes the text before the first step.
+        max_step_tokens: a step that has not ended by then is given up.
+        in_flight: most candidates asked for at once (256 at most).
+        patience: seconds without a word from the server after which a try has failed.
+        pause: seconds before the second try, about doubled before each further one.
+    """
+
+    elsewhere = True
+
+    def __init__(
+        self,
+        url: str,
+        served_model: str,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: Prompt,
+        max_step_tokens: int = 64,
+        in_flight: int = 64,
+        patience: float = 120.0,
+        pause: float = 1.0,
+    ) -> None:
+        self.url, self.served_model, self.tokenizer, self.prompt = url.rstrip("/"), served_model, tokenizer, prompt
+        self.max_step_tokens, self.patience, self.pause = max_step_tokens, patience, pause
+        self._asked: dict[Request, Future[list[Step]]] = {}
+        in_flight = min(in_flight, MOST)
+        self._free = asyncio.Semaphore(in_flight)
+        self._client = httpx.AsyncClient(
+            headers=_authorization(),
+            timeout=httpx.Timeout(patience, pool=None),
+            limits=httpx.Limits(max_connections=in_flight),
+            mounts={"all://127.0.0.1": None, "all://localhost": None},  # a proxy does not reach this machine
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def submit(self, requests: Sequence[Request], temperature: float) -> None:
+        """Ask the server; returns at once."""
+        for request in requests:
+            self._asked[request] = asyncio.run_coroutine_threadsafe(self._answer(request, temperature), self._loop)
+
+    def collect(self) -> list[tuple[Request, list[Step]]]:
+        """Wait until a request is done; see `Policy.collect`.
+
+        Raises:
+            UserError: nothing is done but a request that failed for good; it counts as collected.
+        """
+        if not self._asked:
+            return []
+        wait(self._asked.values(), return_when=FIRST_COMPLETED)
+        ended = [(request, answer) for request, answer in self._asked.items() if answer.done()]
+        taken = [(request, answer) for request, answer in ended if answer.exception() is None] or ended[:1]
+        for request, _ in taken:
+            del self._asked[request]
+        return [(request, answer.result()) for request, answer in taken]  # a failure that was taken raises here
+
+    def close(self) -> None:
+        """Break off what is still asked for and end the thread; may be called again."""
+        if self._loop.is_closed():
+            return
+        self._asked = {}
+        asyncio.run_coroutine_threadsafe(self._break_off(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _break_off(self) -> None:
+        own = {asyncio.current_task()}
+        for task in asyncio.all_tasks() - own:
+            task.cancel()
+        while others := asyncio.all_tasks() - own:
+            await asyncio.wait(others)
+            await asyncio.sleep(0)  # a stream that was broken off may still need a task to tidy up
+        await self._client.aclose()
+
+    async def _answer(self, request: Request, temperature: float) -> list[Step]:
+        """All candidates of a request, in the order of their seeds, which have 31 bits."""
+        bodies = [self.body(request, temperature) | {"seed": noise_key(request.key, i) >> 32} for i in range(request.n)]
+        try:
+            texts = await asyncio.gather(*map(self._patiently, bodies))
+        except _NoRoom:
+            if not request.steps:  # then no problem would ever fit
+                raise
+            texts = [""] * request.n  # a path that fills the model's context is a dead end
+        return [Step(text, tokens=len(self.tokenizer.encode(text, add_special_tokens=False))) for text in texts]
+
+    def body(self, request: Request, temperature: float) -> dict[str, Any]:
+        """What is sent for each candidate, but for the seed."""
+        text = self.prompt(request.problem.question) + "".join(step.full_text for step in request.steps)
+        return {
+            "model": self.served_model,
+            "prompt": text,
+            "max_tokens": self.max_step_tokens,
+            "temperature": temperature,
+            "top_p": 1.0,  # some servers cut the tail of the distribution unless told
+            "stream": True,
+        }
+
+    async def _patiently(self, body: dict[str, Any]) -> str:
+        """One candidate, tried again after trouble that may pass.
+
+        Raises:
+            UserError: it did not, or the trouble is of a kind that stays.
+        """
+        trouble = _Passing("")
+        async with self._free:
+            for attempt in range(TRIES):
+                if attempt:  # by chance a little more or less, so that not all come back at once
+                    backoff = self.pause * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+                    await asyncio.sleep(max(trouble.pause, backoff))
+                try:
+                    return await self._stream(body)
+                except httpx.TransportError as error:
+                    trouble = _Passing(_in_words(error, self.patience))
+                except _Passing as error:
+                    trouble = error
+                self.examine()
+        raise UserError(
+            f"{self.url}: {trouble}, {TRIES} times in a row; see that the server runs and that policy.url is right, "
+            "then start again: a run goes on where it stopped"
+        )
+
+    def examine(self) -> None:
+        """Called after each failure, for engines that can tell whether another try makes sense."""
+
+    async def _stream(self, body: dict[str, Any]) -> str:
+        """The text of one candidate, up to and with its first closing tag; without one, all of it."""
+        text, finished = "", False
+        async with self._client.stream("POST", f"{self.url}/completions", json=body) as response:
+            if response.status_code != 200:
+                await response.aread()
+                raise self._refusal(response)
+            async for line in response.aiter_lines():
+                data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if data == "[DONE]":
+                    return text
+                for choice in self._choices(data) if data else ():
+                    text += choice.get("text") or ""
+                    finished = finished or bool(choice.get("finish_reason"))
+                if (step := first_step(text)) is not None:
+                    return step
+        if not finished:
+            raise _Passing("the answer was cut off")
+        return text
+
+    def _choices(self, data: str) -> list[dict[str, Any]]:
+        """The choices in one event of the stream."""
+        try:
+            event = json.loads(data)
+            if "error" in event:
+                raise _Passing(f"the server reports: {_message(event)}")
+            return list(event["choices"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.url} does not speak OpenAI's completions API: it sent {data[:80]!r}") from error
+
+    def _refusal(self, response: httpx.Response) -> Exception:
+        """What an answer without a stream means."""
+        try:
+            reason = _message(response.json())
+        except ValueError:
+            reason = response.text
+        said = f"status {response.status_code}: {' '.join(reason.split())[:300] or response.reason_phrase}"
+        if response.status_code in PASSING:
+            pause = _asked_pause(response.headers.get("retry-after", ""))
+            if pause > self.patience:
+                return UserError(f"{self.url}: {said}; it wants to be left alone for {pause:.0f} s: start again then")
+            return _Passing(said, pause)
+        line = f"{self.url} refused a request to '{self.served_model}' with {said}; change {_remedy(response)}"
+        return _NoRoom(line) if response.status_code == 400 and "context" in reason.lower() else UserError(line)
+
+
+def _authorization() -> dict[str, str]:
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _in_words(error: httpx.TransportError, patience: float) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return f"no word from the server for {patience:g} s"
+    if isinstance(error, httpx.ConnectError):
+        return f"no connection ({error})"
+    return f"the connection broke ({error or type(error).__name__})"
+
+
+def _message(reply: Any) -> str:
+    """The server's own words, wherever it puts them."""
+    while isinstance(reply, dict):
+        reply = next((reply[name] for name in ("error", "message", "detail") if name in reply), str(reply))
+    return str(reply)
+
+
+def _asked_pause(header: str) -> float:
+    """Retry-After in seconds; it is a number or a date."""
+    try:
+        return float(header)
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # none, or one that cannot be read
+        return 0.0
+
+
+def _remedy(response: httpx.Response) -> str:
+    known = {401: "the environment variable OPENAI_API_KEY", 403: "the environment variable OPENAI_API_KEY"}
+    return known.get(response.status_code, "policy.url, policy.served_model, or what is asked of it")

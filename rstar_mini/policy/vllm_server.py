@@ -1,0 +1,183 @@
+"""The vLLM engine: `vllm serve` as a process of its own, asked as any other endpoint is.
+
+A process and not an import, because the versions of torch and transformers that vLLM is tied to are not ours, and
+because its memory is given back for sure when it ends, before training needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from rstar_mini.code_cot import STOPS
+from rstar_mini.errors import UserError
+from rstar_mini.policy.base import Request
+from rstar_mini.policy.endpoint import EndpointPolicy
+from rstar_mini.policy.prefix_cache import cached_encoder
+from rstar_mini.prompts import Prompt
+
+START_SECONDS = 900.0  # loading and compiling a large model takes minutes
+MEMORY_SHARE = 0.5  # of the GPU, which the PPM needs too
+OPTIONS = (
+    f"--host 127.0.0.1 --enable-prefix-caching --gpu-memory-utilization {MEMORY_SHARE} --disable-uvicorn-access-log "
+    "--generation-config vllm "  # sample as the recipe says, not as a file beside the weights does
+    "--stream-interval 1000"  # the server finds the closing tags itself, so a step may come in one piece
+)
+_ERROR = re.compile(r"(^|\] )[\w.]+(Error|Exception): ")
+# The server ends when our end of the pipe closes, and that is also when this process is killed.
+_KEEPER = """
+exec 3<&0
+"$@" </dev/null &
+server=$!
+(read -r _ <&3; kill -TERM $server; sleep 10; kill -KILL 0) &
+wait $server
+"""
+
+
+class VllmServer:
+    """A running `vllm serve FOLDER` on a free port of this machine.
+
+    Args:
+        folder: weights and tokenizer, as `save_pretrained` writes them.
+        dtype: precision in which it computes, "float32" or "bfloat16".
+
+    Raises:
+        UserError: vLLM is not there, or does not start.
+    """
+
+    def __init__(self, folder: Path, dtype: str) -> None:
+        command = find_vllm()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / "vllm.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["sh", "-c", _KEEPER, "sh", *command, str(folder)]
+                + ["--port", str(port), "--dtype", dtype, *OPTIONS.split()],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a group of its own: Ctrl-C is for us, and the group ends as a whole
+            )
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            self.examine()
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/health", trust_env=False).status_code == 200:
+                    return
+            time.sleep(0.2)
+        raise UserError(f"vLLM did not get ready within {START_SECONDS:.0f} s; its log ends:\n{self._last_words()}")
+
+    def examine(self) -> None:
+        """See that the server lives.
+
+        Raises:
+            UserError: it has ended; with the end of its log.
+        """
+        if (code := self.process.poll()) is not None:
+            how = f"by signal {code - 128}" if code > 128 else f"with code {code}"  # as the shell counts
+            raise UserError(
+                f"the vLLM server ended {how}; start again, and a run goes on where it stopped. "
+                f"The server's log ends:\n{self._last_words()}"
+            )
+
+    def _last_words(self) -> str:
+        """The first error, which is the cause of all that follows it, and the last lines."""
+        lines = self.log.read_text("utf-8", "replace").splitlines()
+        return "\n".join([line for line in lines if _ERROR.search(line)][:1] + lines[-5:])
+
+    def close(self) -> None:
+        """End the server and all its processes: politely, and after some seconds for certain."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class VllmPolicy(EndpointPolicy):
+    """A causal language model, written out and served by vLLM, as a policy; takes what `TransformersPolicy` takes.
+
+    It sends tokens instead of text, exactly those that the transformers engine would read.
+
+    Args:
+        model: its weights are served in the precision they have.
+
+    Raises:
+        UserError: vLLM is not there, or does not start.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: Prompt,
+        max_step_tokens: int = 64,
+        batch_rows: int = 1024,
+    ) -> None:
+        self.encode = cached_encoder(tokenizer.encode)
+        with contextlib.ExitStack() as held:  # undone when something goes wrong in here, else by `close`
+            folder = held.enter_context(tempfile.TemporaryDirectory(prefix="rstar-mini-"))
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            self.server = VllmServer(Path(folder), str(model.dtype).removeprefix("torch."))
+            held.callback(self.server.close)
+            super().__init__(f"{self.server.url}/v1", folder, tokenizer, prompt, max_step_tokens, batch_rows)
+            held.callback(super().close)
+            self._held = held.pop_all()
+
+    def body(self, request: Request, temperature: float) -> dict[str, Any]:
+        """As for any endpoint, but the server itself stops behind a closing tag, which may be a special token."""
+        texts = [self.prompt(request.problem.question)]
+        for step in request.steps:
+            texts += [step.text, step.output]
+        ids = [token for text in texts for token in self.encode(text)]
+        own = {"prompt": ids, "skip_special_tokens": False, "stop": list(STOPS), "include_stop_str_in_output": True}
+        return super().body(request, temperature) | own
+
+    def examine(self) -> None:
+        """No second try at a server that has ended."""
+        self.server.examine()
+
+    def close(self) -> None:
+        """Break off what is asked for and end the server; may be called again."""
+        self._held.close()
+
+
+def find_vllm() -> list[str]:
+    """The command to which the folder to serve is appended: RSTAR_VLLM, which may bring options, or `vllm serve`.
+
+    Raises:
+        UserError: neither is there.
+    """
+    command = shlex.split(os.environ.get("RSTAR_VLLM", "vllm serve"))
+    if not command or not shutil.which(command[0]):
+        raise UserError(
+            f"policy.engine=vllm needs vLLM, and {command[0] if command else 'RSTAR_VLLM'} is not there; install it in "
+            'an environment of its own, as .ci/vllm does, and set RSTAR_VLLM="/path/to/that/bin/vllm serve"'
+        )
+    return command
