@@ -28,7 +28,7 @@ from rstar_mini.types import Problem, Step
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Segment:
-    """Keys and values of some tokens after `parent`, [2 * layers, tokens, kv heads, head width].
+    """Keys and values of some tokens after `parent`, [2 * layers, kv heads, tokens, head width].
 
     `length` counts all tokens so far.
     """
@@ -41,7 +41,7 @@ class Segment:
         """Each part of the text with the position of its first token, the last part first."""
         segment: Segment | None = self
         while segment is not None and segment.kv is not None:
-            yield segment.length - segment.kv.shape[1], segment.kv
+            yield segment.length - segment.kv.shape[2], segment.kv
             segment = segment.parent
 
 
@@ -122,6 +122,7 @@ class PrefixCache:
         self._prompts: set[str] = set()
         self._opening = common(self.encode(prompt("0")), self.encode(prompt("Why?")))
         self._head = EMPTY
+        self._scratch = self.new_rows()
 
     def forget(self) -> None:
         """Free every segment."""
@@ -183,7 +184,7 @@ class PrefixCache:
 
     def segment(self, parent: Segment, kv: Tensor) -> Segment:
         """A new segment of tokens after `parent`."""
-        made = Segment(parent, kv, parent.length + kv.shape[1])
+        made = Segment(parent, kv, parent.length + kv.shape[2])
         self.meter.watch(made, kv.nbytes)
         return made
 
@@ -199,13 +200,17 @@ class PrefixCache:
             yield sorted(batch)
 
     def read(self, tries: Sequence[Trie]) -> tuple[Rows, Tensor]:
-        """Forward every trie in a row of its own; returns the rows, and the hidden states [tokens, width] in order."""
+        """Forward every trie in a row of its own.
+
+        Returns:
+            the rows, which last until the next call, and the hidden states [tokens, width] in order.
+        """
         starts = np.array([trie.segment.length for trie in tries])
         counts = np.array([len(trie.tokens) for trie in tries])
-        rows = self._rows(tries, starts, counts)
+        rows = self._fill(tries, starts + counts)
         row = np.repeat(np.arange(len(tries)), counts)
         column = np.concatenate([start + np.arange(count) for start, count in zip(starts, counts, strict=True)])
-        sees = np.arange(rows.kv.shape[2])[None] < starts[row][:, None]
+        sees = np.arange(rows.used.max())[None] < starts[row][:, None]
         parents = np.concatenate([trie.parents for trie in tries])
         firsts = np.repeat(counts.cumsum() - counts, counts)
         for i, (parent, first) in enumerate(zip(parents.tolist(), firsts.tolist(), strict=True)):
@@ -216,17 +221,22 @@ class PrefixCache:
         ids = np.concatenate([trie.tokens for trie in tries])
         return rows, self.forward(rows, row, column, torch.from_numpy(sees).to(rows.kv.device), ids, at)
 
-    def _rows(self, tries: Sequence[Trie], starts: np.ndarray, counts: np.ndarray) -> Rows:
-        """A row for each trie, with its prefix in the first columns."""
-        config, used = self.backbone.config, starts + counts
+    def new_rows(self) -> Rows:
+        """No rows yet, of the shape that the model's keys and values have."""
+        config = self.backbone.config
         heads = config.num_key_value_heads or config.num_attention_heads
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        shape = (2 * config.num_hidden_layers, len(tries), int(used.max()), heads, width)
-        kv = torch.zeros(shape, device=self.backbone.device, dtype=self.backbone.dtype)
+        return Rows((2 * config.num_hidden_layers, heads, width), self.backbone.device, self.backbone.dtype)
+
+    def _fill(self, tries: Sequence[Trie], used: np.ndarray) -> Rows:
+        """A row for each trie, with its prefix in the first columns; they last until the next call."""
+        rows = self._scratch
+        rows.clear()
+        rows.add(used, int(used.max()))
         for row, trie in enumerate(tries):
             for start, part in trie.segment.parts():
-                kv[:, row, start : start + part.shape[1]] = part
-        return Rows(kv, used)
+                rows.kv[:, row, :, start : start + part.shape[2]] = part
+        return rows
 
     def forward(
         self, rows: Rows, row: np.ndarray, column: np.ndarray, sees: Tensor, ids: np.ndarray, at: np.ndarray

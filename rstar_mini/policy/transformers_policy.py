@@ -79,6 +79,7 @@ class TransformersPolicy(Propose):
         self.cache = PrefixCache(model.get_decoder(), tokenizer, prompt, cache_bytes)
         self.ends = EndOfStep(tokenizer)
         self._waiting: deque[_Open] = deque()
+        self._rows = self.cache.new_rows()
         self._submitted = 0
         self._clear()
 
@@ -89,7 +90,7 @@ class TransformersPolicy(Propose):
 
     def _clear(self) -> None:
         """Nothing is being decoded."""
-        self._rows: Rows | None = None
+        self._rows.clear()
         self._tips: list[_Tip] = []
         self._hidden = self._sees = torch.empty(0)
 
@@ -118,7 +119,9 @@ class TransformersPolicy(Propose):
         at_work = {tip.open.number: tip.open for tip in self._tips}
         done: list[_Open] = []
         try:
-            at_work |= {each.number: each for each in self._admit()}
+            chosen = self._admit()
+            at_work |= {each.number: each for each in chosen}
+            self._open(chosen)
             for _ in range(TICK):
                 if not self._tips:
                     break
@@ -142,7 +145,7 @@ class TransformersPolicy(Propose):
         self.cache.shrunk += 1
 
     def _admit(self) -> list[_Open]:
-        """Give a row to as many waiting requests as there is room for; requests of one temperature at a time."""
+        """Choose as many waiting requests as there is room for; requests of one temperature at a time."""
         room = self.batch_rows - sum(len(tip.keys) for tip in self._tips)
         chosen: list[_Open] = []
         while self._waiting:
@@ -151,8 +154,6 @@ class TransformersPolicy(Propose):
                 break
             chosen.append(self._waiting.popleft())
             room -= chosen[-1].request.n
-        if chosen:
-            self._open(chosen)
         return chosen
 
     def _open(self, chosen: Sequence[_Open]) -> None:
@@ -180,19 +181,17 @@ class TransformersPolicy(Propose):
 
     def _join(self, fresh: Sequence[_Open], rows: Rows, hidden: Tensor) -> None:
         """Take new rows into the batch. `hidden` [requests, width] is what their first tokens are sampled from."""
-        if self._rows is None:
-            self._rows, numbers = rows, np.arange(len(rows))
-        else:
-            taken = {tip.open.row for tip in self._tips}
-            numbers = self._rows.join(rows, [row for row in range(len(self._rows)) if row not in taken])
+        taken = {tip.open.row for tip in self._tips}
+        numbers = self._rows.join(rows, [row for row in range(len(self._rows)) if row not in taken])
         for each, number in zip(fresh, numbers.tolist(), strict=True):
             each.row = number
             keys = [each.request.key + sibling for sibling in range(each.request.n)]
             self._tips.append(_Tip(each, (), (), keys))
-        columns = torch.arange(self._rows.kv.shape[2], device=hidden.device)
-        sees = columns < torch.tensor([each.length for each in fresh], device=hidden.device)[:, None]
+        lengths = torch.tensor([each.length for each in fresh], device=hidden.device)
+        columns = max(int(lengths.max()), self._sees.shape[-1])
+        sees = torch.arange(columns, device=hidden.device) < lengths[:, None]
         if len(self._tips) > len(fresh):
-            sees = torch.cat([pad(self._sees, (0, sees.shape[1] - self._sees.shape[1])), sees])
+            sees = torch.cat([pad(self._sees, (0, columns - self._sees.shape[1])), sees])
             hidden = torch.cat([self._hidden, hidden])
         order = np.argsort([tip.open.row for tip in self._tips], kind="stable")
         self._tips = [self._tips[i] for i in order]
@@ -236,7 +235,6 @@ class TransformersPolicy(Propose):
         if step.text.endswith(STOPS) and not step.text.endswith(END_ANSWER):
             tokens = self.cache.encode(step.text)  # not always what was sampled: one text has many encodings
             same = min(len(common(tokens, tip.tokens[:-1])), len(tokens) - 1)
-            assert self._rows is not None
             kv = self._rows.read(each.row, (each.length - 1, *tip.columns[:same]))
             place = Place(self.cache.segment(each.segment, kv), tokens[same:])
             self.cache.remember(request.problem, (*request.steps, step), place)
@@ -245,7 +243,6 @@ class TransformersPolicy(Propose):
     def _forward(self) -> None:
         """Forward the last token of each tip, in a new column of its row."""
         self._leave_out()
-        assert self._rows is not None
         rows, tips = self._rows, self._tips
         row = np.array([tip.open.row for tip in tips])
         seat, _ = rows.seats(row)
@@ -263,7 +260,6 @@ class TransformersPolicy(Propose):
 
     def _leave_out(self) -> None:
         """Rows whose requests are done cost time in attention, and moving the others does too: half at a time."""
-        assert self._rows is not None
         live = {tip.open.row: tip.open for tip in self._tips}
         if 2 * len(live) <= len(self._rows):
             self._rows.keep(np.array(list(live)))

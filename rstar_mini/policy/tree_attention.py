@@ -15,47 +15,78 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, scaled_dot_product_attention
+
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "tree"
-_MARGIN = 32  # columns by which the cache grows, so that it is seldom copied
+_MARGIN = 64  # columns by which the cache grows, so that it is seldom copied
 
 
 class Rows:
-    """Keys and values, [2 * layers, rows, columns, kv heads, head width]; `used` [rows] columns of each are filled."""
+    """Keys and values of texts, one a row; `used` [rows] columns of each are filled.
 
-    def __init__(self, kv: Tensor, used: np.ndarray) -> None:
-        self.kv, self.used = kv, used
+    The memory is kept when rows end, because taking it anew costs more than many a forward pass.
+
+    Args:
+        shape: (2 * layers, kv heads, head width).
+    """
+
+    def __init__(self, shape: tuple[int, int, int], device: torch.device, dtype: torch.dtype) -> None:
+        parts, heads, width = shape
+        self._memory = torch.zeros(parts, 0, heads, 0, width, device=device, dtype=dtype)
+        self.used = np.zeros(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.used)
+
+    @property
+    def kv(self) -> Tensor:
+        """[2 * layers, rows, kv heads, columns, head width]; what is not used holds numbers of no meaning."""
+        return self._memory[:, : len(self)]
+
+    def clear(self) -> None:
+        """No rows."""
+        self.used = self.used[:0]
+
+    def add(self, used: np.ndarray, columns: int) -> None:
+        """Add rows, of which `used` columns each are going to be filled, and make room for so many columns."""
+        self._reserve(len(self) + len(used), columns)
+        self.used = np.concatenate([self.used, used])
+
+    def _reserve(self, rows: int, columns: int) -> None:
+        parts, height, heads, wide, width = self._memory.shape
+        if rows > height or columns > wide:
+            height, wide = max(rows, height), max(columns + _MARGIN, wide)
+            memory = self._memory.new_zeros(parts, height, heads, wide, width)
+            memory[:, : len(self), :, : self._memory.shape[3]] = self.kv
+            self._memory = memory
+
+    def widen(self, columns: int) -> None:
+        """Make room for so many columns."""
+        self._reserve(len(self), columns)
 
     def join(self, other: Rows, free: list[int]) -> np.ndarray:
         """Take over the rows of `other`, in free places first; returns their new numbers."""
         new = max(0, len(other) - len(free))
         numbers = np.array([*free[: len(other)], *range(len(self), len(self) + new)], dtype=np.int64)
-        self.kv = pad(self.kv, (0, 0, 0, 0, 0, 0, 0, new)) if new else self.kv
-        self.widen(other.kv.shape[2])
-        self.used = np.concatenate([self.used, np.zeros(new, dtype=np.int64)])
+        columns = int(other.used.max())
+        self.add(np.zeros(new, dtype=np.int64), columns)
         self.used[numbers] = other.used
-        self.kv[:, torch.from_numpy(numbers).to(self.kv.device), : other.kv.shape[2]] = other.kv
+        self.kv[:, torch.from_numpy(numbers).to(self.kv.device), :, :columns] = other.kv[:, :, :, :columns]
         return numbers
-
-    def widen(self, columns: int) -> None:
-        """Make room for so many columns."""
-        if columns > self.kv.shape[2]:
-            self.kv = pad(self.kv, (0, 0, 0, 0, 0, columns + _MARGIN - self.kv.shape[2]))
 
     def keep(self, rows: np.ndarray) -> None:
         """Leave out all other rows."""
-        self.kv, self.used = self.kv[:, torch.from_numpy(rows).to(self.kv.device)], self.used[rows]
+        columns = int(self.used[rows].max())
+        self.used = self.used[rows]
+        moved = self._memory[:, torch.from_numpy(rows).to(self._memory.device), :, :columns]
+        self.kv[:, :, :, :columns] = moved
 
     def read(self, row: int, columns: Sequence[int]) -> Tensor:
-        """A copy of some columns of a row, [2 * layers, columns, kv heads, head width]."""
-        return self.kv[:, row, torch.tensor(columns, device=self.kv.device)]
+        """A copy of some columns of a row, [2 * layers, kv heads, columns, head width]."""
+        return self.kv[:, row].index_select(2, torch.tensor(columns, device=self.kv.device))
 
     def seats(self, row: np.ndarray) -> tuple[np.ndarray, int]:
         """The number of each token among those of its row, [tokens], and how many the fullest row has.
@@ -70,12 +101,13 @@ class Rows:
 class Feed:
     """Where the tokens of one forward pass lie.
 
-    New keys and values go to `places` [tokens] of `kv` (rows and columns flattened), and attention covers `columns`.
+    New keys and values go to `row` and `column` [tokens] of `kv`, and attention covers `columns`.
     The tokens sit in a table of `widest` a row, on `seats` [tokens], or on all of them in order when that is None.
     """
 
     kv: Tensor
-    places: Tensor
+    row: Tensor
+    column: Tensor
     columns: int
     seats: Tensor | None
     widest: int
@@ -86,8 +118,8 @@ class Feed:
         Returns:
             all that the rows have, [rows, kv heads, columns, head width].
         """
-        self.kv[part].flatten(0, 1).index_copy_(0, self.places, new)
-        return self.kv[part, :, : self.columns].transpose(1, 2)
+        self.kv[part][self.row, :, self.column] = new
+        return self.kv[part, :, :, : self.columns]
 
 
 def feed_forward(
@@ -105,10 +137,10 @@ def feed_forward(
     scores = torch.full((len(rows) * widest, sees.shape[1]), -torch.inf, dtype=dtype, device=device)
     seats = torch.from_numpy(row * widest + seat).to(device)
     scores[seats] = torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, -torch.inf)
-    places = torch.from_numpy(row * rows.kv.shape[2] + column).to(device)
-    feed = Feed(rows.kv, places, sees.shape[1], None if len(seats) == len(scores) else seats, widest)
+    where = torch.from_numpy(row).to(device), torch.from_numpy(column).to(device)
+    feed = Feed(rows.kv, *where, sees.shape[1], None if len(seats) == len(scores) else seats, widest)
     # Query heads that have one key head in common are treated as so many more queries of it.
-    shared = config.num_attention_heads // rows.kv.shape[3]
+    shared = config.num_attention_heads // rows.kv.shape[2]
     mask = scores.view(len(rows), 1, widest, -1).repeat(1, 1, shared, 1)
     hidden: Tensor = model(
         input_ids=ids[None], position_ids=at[None], attention_mask=mask, use_cache=False, feed=feed
@@ -150,8 +182,11 @@ def tree_attention(
         seats = table.new_zeros(len(feed.kv[0]) * feed.widest, heads, size)
         table = seats.index_copy_(0, feed.seats, table)
     table = table.reshape(-1, feed.widest, kv_heads, heads // kv_heads, size).permute(0, 2, 3, 1, 4)
-    mixed = scaled_dot_product_attention(table.flatten(2, 3), keys, values, attn_mask=attention_mask, scale=scaling)
-    mixed = mixed.reshape(table.shape).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
+    # The library's fused attention is slower for so few queries a row.
+    assert attention_mask is not None
+    scores = (table.flatten(2, 3) * scaling) @ keys.mT + attention_mask
+    mixed = torch.softmax(scores.float(), dim=-1).to(values.dtype) @ values
+    mixed = mixed.view(table.shape).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
     return (mixed if feed.seats is None else mixed[feed.seats])[None], None
 
 
