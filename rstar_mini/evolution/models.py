@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
+from rstar_mini.evolution.capacity import capacity
 from rstar_mini.models import DTYPES, load_base, load_policy, load_ppm
 from rstar_mini.paths import data_file
 from rstar_mini.policy import Policy
@@ -30,7 +31,8 @@ class Models:
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         self.recipe, self.folder = recipe, folder
-        _, self.tokenizer = load_base(recipe.policy.base)
+        base, self.tokenizer = load_base(recipe.policy.base)
+        self.capacity = capacity(folder, recipe.policy, base.config)
 
     def prompt(self, number: int) -> Prompt:
         """Zero-shot for a fine-tuned policy; for a base that has not seen the format, round 0, with worked examples."""
@@ -57,10 +59,10 @@ class Models:
             UserError: the recipe wants vLLM, which is not there or does not start.
         """
         settings, weights = self.recipe.policy, self.weights(number)
-        how = self.tokenizer, self.prompt(number), settings.max_step_tokens, settings.batch_rows
+        how = self.tokenizer, self.prompt(number), settings.max_step_tokens, self.capacity.batch_rows
         if settings.engine == "vllm":
             return VllmPolicy(weights.to(DTYPES[settings.dtype]), *how)  # type: ignore[arg-type]  # as in `_placed`
-        return TransformersPolicy(self._placed(weights), *how)
+        return TransformersPolicy(self._placed(weights), *how, self.capacity.cache_mb << 20)
 
     def searching_policy(self, number: int) -> Policy:
         """The policy that makes the data of a round, to be closed after use: that of the round before.
@@ -70,14 +72,14 @@ class Models:
         settings = self.recipe.policy
         if settings.engine == "endpoint" and number == 1:
             assert settings.url and settings.served_model
-            how = self.tokenizer, self.prompt(0), settings.max_step_tokens, settings.batch_rows
+            how = self.tokenizer, self.prompt(0), settings.max_step_tokens, self.capacity.batch_rows
             return EndpointPolicy(settings.url, settings.served_model, *how)
         return self.policy(number - 1)
 
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""
         model = load_ppm(self.folder / f"round-{number}" / "ppm", self.weights(number))
-        return PPMScorer(self._placed(model), self.tokenizer, self.prompt(number))
+        return PPMScorer(self._placed(model), self.tokenizer, self.prompt(number), self.capacity.cache_mb << 20)
 
 
 def shipped_models(recipe: Recipe) -> Models:

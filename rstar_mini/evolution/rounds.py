@@ -12,6 +12,7 @@ import platform
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rstar_mini.errors import UserError
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evaluation.systems import evaluate
 from rstar_mini.evolution.budget import budget_line, spent
+from rstar_mini.evolution.capacity import FILE
 from rstar_mini.evolution.harvest import harvest
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
@@ -66,6 +68,8 @@ class Evolution:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
         with self.run.owned() as mended:
             self._note_start(mended)
+            if not (self.run.path / FILE).exists():
+                self.run.write_json(self.run.path / FILE, asdict(self.models.capacity))
             for number in range(rounds + 1):
                 if not (self.run.round(number) / "metrics.json").exists():
                     self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))

@@ -36,7 +36,7 @@ class Run:
     """A run on disk.
 
     runs/NAME/
-      recipe.yaml  report.html
+      recipe.yaml  capacity.json  report.html
       events.jsonl   what happened when: starts, isolation, times, faults
       digests.jsonl  the SHA-256 of every file, written before the file is; `rstar-mini verify` compares
       round-0/ metrics.json                                   the base model

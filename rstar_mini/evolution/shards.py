@@ -97,7 +97,12 @@ class Searcher:
                     self._search(shard, part)
             for name, count in read_json(self.folder / f"shard-{shard:04d}.json").items():
                 totals[name] = totals.get(name, 0) + count
-        return {"search": totals}
+        economy = {
+            f"{name}_forwarded_per_unique": round(totals[f"{name}_forwarded"] / totals[f"{name}_unique"], 4)
+            for name in ("policy", "ppm")
+            if totals.get(f"{name}_unique")
+        }
+        return {"search": totals | economy}
 
     def _search(self, shard: int, problems: Sequence[Problem]) -> None:
         recipe, settings = self.run.recipe, self.run.recipe.rounds[self.number - 1]

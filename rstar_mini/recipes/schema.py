@@ -34,8 +34,15 @@ class PolicySettings(Section):
         0, ge=0, le=2, description="worked examples shown to the base policy, before it has learnt the format"
     )
     max_step_tokens: PositiveInt = Field(48, description="a step that has not ended by then is dropped")
-    batch_rows: PositiveInt = Field(
-        1024, description="most candidates decoded together; of a server, at most 256 are asked for at once"
+    batch_rows: PositiveInt | None = Field(
+        None,
+        description="most candidates decoded together; default: what fits into the memory that is free at the start. "
+        "Of a server, at most 256 are asked for at once",
+    )
+    cache_mb: PositiveInt | None = Field(
+        None,
+        description="megabytes for the keys and values of the trees, for policy and PPM each; what is too much is read "
+        "again when it is wanted; default: a quarter of the memory that is free at the start",
     )
     dtype: Literal["fp32", "bf16"] = Field("fp32", description="precision of search; training is always fp32")
     engine: Literal["transformers", "vllm", "endpoint"] = Field(

@@ -1,0 +1,51 @@
+"""How much a run decodes and remembers at once: it follows the memory that is there, and is chosen once for a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from transformers import PreTrainedConfig
+
+from rstar_mini.files import read_json
+from rstar_mini.recipes.schema import PolicySettings
+
+FILE = "capacity.json"
+_TEXT = 1024  # tokens of prompt and steps for which there is room in every row
+_CACHE_SHARE, _ROWS_SHARE = 1 / 4, 1 / 8  # of the free memory; policy and PPM have a cache each
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Most candidates decoded together, and megabytes that keys and values of a model's trees may take."""
+
+    batch_rows: int
+    cache_mb: int
+
+
+def capacity(folder: Path, settings: PolicySettings, config: PreTrainedConfig) -> Capacity:
+    """What the run in `folder` has chosen; else what the recipe says, or what fits into the free memory now.
+
+    Kept, because rounding depends on what is decoded together: a run that goes on elsewhere goes on the same.
+    """
+    if (folder / FILE).exists():
+        return Capacity(**read_json(folder / FILE))
+    free = free_bytes()
+    rows = int(_ROWS_SHARE * free / (_token_bytes(config, settings) * (_TEXT + settings.max_step_tokens)))
+    return Capacity(
+        settings.batch_rows or min(1024, max(8, rows)), settings.cache_mb or max(64, int(_CACHE_SHARE * free / 2**20))
+    )
+
+
+def free_bytes() -> int:
+    """Memory of the device on which search runs that nobody uses."""
+    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else int(psutil.virtual_memory().available)
+
+
+def _token_bytes(config: PreTrainedConfig, settings: PolicySettings) -> int:
+    """Bytes of the keys and values of one token."""
+    heads = config.num_key_value_heads or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * width * (2 if settings.dtype == "bf16" else 4))
