@@ -146,6 +146,29 @@ def evaluate(
 
 
 @app.command()
+def bench(
+    recipe: Annotated[str, typer.Argument(help="Whose base model is measured: tiny or smol.")] = "tiny",
+    repeats: Annotated[int, typer.Option(min=1, help="How often each pair is timed.")] = 3,
+    part: Annotated[list[str] | None, typer.Option(help="Only this part; repeatable. Default: all.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows to this file too.")] = None,
+) -> None:
+    """Measure what this machine gives, as ratios to the plain way of doing the same, in one run."""
+    from rstar_mini.bench import PARTS
+    from rstar_mini.bench import bench as measure
+    from rstar_mini.files import write_json
+    from rstar_mini.show.progress import best_progress
+    from rstar_mini.show.tables import bench_table
+
+    if wrong := [name for name in part or () if name not in PARTS]:
+        raise UserError(f"--part {wrong[0]}: there is no such part; choose from {', '.join(PARTS)}")
+    with best_progress() as progress:
+        result = measure(recipe, repeats, part or PARTS, progress)
+    Console().print(bench_table(result))
+    if json_file:
+        write_json(json_file, result)
+
+
+@app.command()
 def verify(run: RunArgument = DEFAULT_RUN) -> None:
     """Check every file of a run against the digest that was recorded when it was written."""
     from rstar_mini import api

@@ -5,17 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rstar_mini import api
 from rstar_mini.bench.measure import Row, in_turn, row, seconds
 from rstar_mini.bench.searching import Models
+from rstar_mini.code_cot import split_steps
 from rstar_mini.finetune.sft import encode_trajectory, train_policy
 from rstar_mini.models import load_base
 from rstar_mini.policy.prefix_cache import cached_encoder
-from rstar_mini.ppm import preference_pairs
+from rstar_mini.ppm import Pair
+from rstar_mini.ppm.base import Scorer
 from rstar_mini.ppm.model import encode_pair, train_ppm
+from rstar_mini.problems import load_problems
 from rstar_mini.progress import Silent
+from rstar_mini.prompts import TEMPLATES, Prompt
 from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem, Step, Trajectory, Tree
@@ -57,54 +62,60 @@ def scoring(models: Models, trees: Sequence[Tree], repeats: int) -> Row:
         levels.setdefault(len(each[1]), []).append(each)
     count = sum(len(steps) for _, _, steps in asked)
 
-    def rate(scorer: object) -> float:
-        return count / seconds(lambda: [scorer.score(level) for _, level in sorted(levels.items())])  # type: ignore[attr-defined]
+    def rate(scorer: Scorer) -> float:
+        return count / seconds(lambda: [scorer.score(level) for _, level in sorted(levels.items())])
 
     rates = in_turn([lambda: rate(models.ours()[1]), lambda: rate(models.plain(64)[1])], repeats)
     return row("PPM scoring", "steps/s", rates[0], "each text whole", rates[1])
 
 
-def trainings(recipe: Recipe, problems: Sequence[Problem], trees: Sequence[Tree], repeats: int) -> list[Row]:
-    """Tokens a second of SFT on worked solutions and of PPM training on the trees' pairs, prompts counted once."""
-    from rstar_mini.code_cot import split_steps
-    from rstar_mini.prompts import TEMPLATES, Prompt
-
+def trainings(recipe: Recipe, repeats: int) -> list[Row]:
+    """Tokens a second of SFT on worked solutions, and of PPM training on their first steps against other problems'."""
     prompt = Prompt(TEMPLATES[recipe.policy.prompt])
-    solved = [Trajectory(p, tuple(split_steps(p.solution))) for p in problems if p.solution]
-    pairs = preference_pairs(trees, recipe.ppm.per_side, recipe.ppm.margin)
+    solved = [p for p in load_problems("generated", "train", None, None, [1, 2]) if p.solution]
+    solved = solved[: 256 if recipe.sft.tuning == "full" else 16]
+    trajectories = [Trajectory(p, tuple(split_steps(p.solution or ""))) for p in solved]
+    firsts = [trajectory.steps[0].text for trajectory in trajectories]
+    pairs = [
+        Pair(p, "", right, wrong, 1.0, 1.0, -1.0)
+        for p, right, wrong in zip(solved, firsts, firsts[1:] + firsts[:1], strict=True)
+    ]
     policy, tokenizer = load_base(recipe.policy.base)
     encode = cached_encoder(tokenizer.encode)
-    sft = sum(len(encode_trajectory(encode, prompt(t.problem.question), t.steps, True)["input_ids"]) for t in solved)
-    rows = [encode_pair(encode, prompt, pair) for pair in pairs]
-    ppm = sum(len(each["chosen_ids"]) + len(each["rejected_ids"]) for each in rows)
-    once = {"epochs": 1.0}
+    rows = [encode_trajectory(encode, prompt(t.problem.question), t.steps, True) for t in trajectories]
+    encoded = [encode_pair(encode, prompt, pair) for pair in pairs]
+    counts = {
+        "SFT": sum(len(each["input_ids"]) for each in rows),
+        "PPM": sum(len(each["chosen_ids"]) + len(each["rejected_ids"]) for each in encoded),
+    }
 
-    def train_sft() -> float:
-        base, _ = load_base(recipe.policy.base)
-        with tempfile.TemporaryDirectory() as folder:
-            settings = recipe.sft.model_copy(update=once)
-            return sft / seconds(
-                lambda: train_policy(base, tokenizer, prompt, solved, settings, 0, Silent(), Path(folder))
-            )
+    def sft(folder: Path) -> None:
+        settings = recipe.sft.model_copy(update={"epochs": 1.0})
+        train_policy(load_base(recipe.policy.base)[0], tokenizer, prompt, trajectories, settings, 0, Silent(), folder)
 
-    def train_pairs() -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            settings = recipe.ppm.model_copy(update=once)
-            return ppm / seconds(
-                lambda: train_ppm(policy, tokenizer, prompt, pairs, settings, 0, Silent(), Path(folder))
-            )
+    def ppm(folder: Path) -> None:
+        settings = recipe.ppm.model_copy(update={"epochs": 1.0})
+        train_ppm(policy, tokenizer, prompt, pairs, settings, 0, Silent(), folder)
 
-    rates = in_turn([train_sft, train_pairs], repeats)
+    def rate(name: str, train: Callable[[Path], None]) -> Callable[[], float]:
+        def timed() -> float:
+            with tempfile.TemporaryDirectory() as folder:
+                return counts[name] / seconds(lambda: train(Path(folder)))
+
+        return timed
+
+    rates = in_turn([rate("SFT", sft), rate("PPM", ppm)], repeats)
     return [
-        row(f"SFT, {len(solved)} solutions, {recipe.sft.tuning}", "tokens/s", rates[0]),
-        row(f"PPM training, {len(pairs)} pairs, {recipe.ppm.tuning}", "tokens/s", rates[1]),
+        row(f"training, {name}, {len(solved)} sequences or pairs, {recipe.sft.tuning}", "tokens/s", values)
+        for name, values in zip(counts, rates, strict=True)
     ]
 
 
-def whole_round(recipe: str, overrides: Sequence[str]) -> Row:
-    """Seconds of round 1 end to end, the base's evaluation included."""
-    from rstar_mini import api
-
+def whole_round(recipe: str) -> Row:
+    """Seconds of round 1 on a few problems, end to end, the base's evaluation and both trainings included."""
+    few = ["problems.path=generated", "problems.limit=240", "evaluation.limit=30"]
+    if recipe != "tiny":
+        few = ["problems.path=generated", "problems.limit=8", "evaluation.limit=2", "rounds.0.rollouts=4"]
     with tempfile.TemporaryDirectory() as folder:
-        taken = seconds(lambda: api.evolve(recipe, Path(folder) / "run", 1, overrides))
-    return row(f"round 1 of {recipe}, {', '.join(overrides)}", "s", [taken])
+        taken = seconds(lambda: api.evolve(recipe, Path(folder) / "run", 1, few))
+    return row(f"round 1 of {recipe}, {', '.join(few[1:])}", "s", [taken])

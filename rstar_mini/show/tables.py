@@ -28,6 +28,30 @@ def results_table(metrics: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def bench_table(result: Mapping[str, Any]) -> Table:
+    """What `rstar-mini bench` found: each figure beside what another way gives, and the ratio of the two."""
+    machine = ", ".join(f"{name} {value}" for name, value in result["machine"].items())
+    caption = f"medians of n repeats, ratios with 95 % intervals; seed {result['seed']}; {machine}; {result['command']}"
+    table = Table("what", "", "against", "ratio", "n", title="Bench", caption=caption, box=box.SIMPLE_HEAD)
+    for row in result["rows"]:
+        table.add_row(*bench_cells(row))
+    return table
+
+
+def bench_cells(row: Mapping[str, Any]) -> list[str]:
+    """What, the figure, what the other way gives, their ratio with its interval, and the repeats."""
+    other = "" if row["against"] is None else f"{row['against']}: {_figure(row['other'])}"
+    ratio = "" if row["ratio"] is None else _figure(row["ratio"])
+    if row["low"] is not None:
+        ratio += f" [{_figure(row['low'])}, {_figure(row['high'])}]"
+    return [row["what"], f"{_figure(row['value'])} {row['unit']}".strip(), other, ratio, str(row["n"])]
+
+
+def _figure(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def seeds_table(result: Mapping[str, Any]) -> Table:
     """The same of an evaluation over several seeds: each seed in its row, then all together."""
     rows = []
