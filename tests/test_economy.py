@@ -109,8 +109,8 @@ def test_a_pretrained_model_too_on_real_problems_with_worked_examples(box):
     judge = ppm_from_policy(model).to(dtype=torch.bfloat16).eval()
     model.to(dtype=torch.bfloat16)
     prompt = Prompt(TEMPLATES["paper"], DEMONSTRATIONS)
-    policy, scorer = TransformersPolicy(model, tokenizer, prompt, 48), PPMScorer(judge, tokenizer, prompt)
-    asked = load_problems(str(SVAMP), "train", 8)
+    policy, scorer = TransformersPolicy(model, tokenizer, prompt, 32), PPMScorer(judge, tokenizer, prompt)
+    asked = load_problems(str(SVAMP), "train", 4)
     _, ours, theirs = counted_search(asked, policy, scorer, box, Budget(candidates=4, rollouts=2, depth=4))
     assert ours.given <= 1.05 * len(ours.distinct) and theirs.given <= 1.10 * len(theirs.distinct)
 

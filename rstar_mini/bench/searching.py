@@ -20,7 +20,7 @@ from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, search
 from rstar_mini.types import Execution, Node, Problem, Status, Tree
 
-STEPS = 96  # tokens of a step at most
+STEPS = 64  # tokens of a step at most
 ROWS = 256
 
 

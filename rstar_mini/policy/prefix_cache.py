@@ -125,10 +125,10 @@ class PrefixCache:
         self._scratch = self.new_rows()
 
     def forget(self) -> None:
-        """Free every segment."""
+        """Free every segment, and the memory of the rows."""
         self.places.clear()
         self._prompts.clear()
-        self._head = EMPTY
+        self._head, self._scratch = EMPTY, self.new_rows()
 
     def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
         """Free the segments of texts from which nobody will go on, as far as no other text needs them."""

@@ -79,7 +79,6 @@ class TransformersPolicy(Propose):
         self.cache = PrefixCache(model.get_decoder(), tokenizer, prompt, cache_bytes)
         self.ends = EndOfStep(tokenizer)
         self._waiting: deque[_Open] = deque()
-        self._rows = self.cache.new_rows()
         self._submitted = 0
         self._clear()
 
@@ -90,7 +89,7 @@ class TransformersPolicy(Propose):
 
     def _clear(self) -> None:
         """Nothing is being decoded."""
-        self._rows.clear()
+        self._rows = self.cache.new_rows()
         self._tips: list[_Tip] = []
         self._hidden = self._sees = torch.empty(0)
 
