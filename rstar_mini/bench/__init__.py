@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def bench(recipe_name: str, repeats: int, parts: Sequence[str], progress: Progre
     from rstar_mini.prompts import DEMONSTRATIONS, TEMPLATES, Prompt
     from rstar_mini.recipes import load_recipe
     from rstar_mini.sandbox import Sandbox
-    from rstar_mini.search import Budget, Expander, search
+    from rstar_mini.search import Budget
 
     recipe = load_recipe(recipe_name)
     torch.set_num_threads(recipe.threads)
@@ -52,25 +52,18 @@ def bench(recipe_name: str, repeats: int, parts: Sequence[str], progress: Progre
     rows: list[Row] = []
     progress.stage("bench", len(parts))
     with Sandbox() as box:
+        ways: dict[str, Callable[[], list[Row]]] = {
+            "decoding": lambda: decoding(model, tokenizer, prompt, problems, repeats),
+            "search": lambda: whole_search(models, few, budget, box, repeats),
+            "walk": lambda: walk_alone(repeats),
+            "memory": lambda: memory(models, few[:2], budget, box),
+            "sandbox": lambda: [around.sandboxed(box, repeats)],
+            "ppm": lambda: [around.scoring(models, few, budget, box, repeats)],
+            "training": lambda: around.trainings(recipe, repeats),
+            "round": lambda: [around.whole_round(recipe_name)],
+        }
         for part in parts:
-            if part == "decoding":
-                rows += decoding(model, tokenizer, prompt, problems, repeats)
-            elif part == "search":
-                rows += whole_search(models, few, budget, box, repeats)
-            elif part == "walk":
-                rows += walk_alone(repeats)
-            elif part == "memory":
-                rows += memory(models, few[:2], budget, box)
-            elif part == "sandbox":
-                rows.append(around.sandboxed(box, repeats))
-            elif part == "ppm":
-                policy, ppm = models.ours()
-                trees = search(few, Expander(policy, box, ppm, "parts"), budget)
-                rows.append(around.scoring(models, trees, repeats))
-            elif part == "training":
-                rows += around.trainings(recipe, repeats)
-            else:
-                rows.append(around.whole_round(recipe_name))
+            rows += ways[part]()
             progress.advance()
     return {
         "command": f"rstar-mini bench {recipe_name} --repeats {repeats}",

@@ -23,7 +23,8 @@ from rstar_mini.progress import Silent
 from rstar_mini.prompts import TEMPLATES, Prompt
 from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
-from rstar_mini.types import Problem, Step, Trajectory, Tree
+from rstar_mini.search import Budget, Expander, search
+from rstar_mini.types import Problem, Step, Trajectory
 
 PROGRAMS = 200
 
@@ -49,8 +50,10 @@ def sandboxed(box: Sandbox, repeats: int) -> Row:
     return row("sandbox", "programs/s", rates[0], "subprocess, no isolation", rates[1])
 
 
-def scoring(models: Models, trees: Sequence[Tree], repeats: int) -> Row:
-    """Steps that the PPM scores a second, node after node down the trees, over reading each text whole."""
+def scoring(models: Models, problems: Sequence[Problem], budget: Budget, box: Sandbox, repeats: int) -> Row:
+    """Steps that the PPM scores a second, node after node down some trees, over reading each text whole."""
+    policy, ppm = models.ours()
+    trees = search(problems, Expander(policy, box, ppm, "scoring"), budget)
     asked = [
         (tree.problem, node.steps(), [child.step for child in node.children])
         for tree in trees

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from rstar_mini.bench.measure import Row, in_turn, row, seconds
 from rstar_mini.bench.plain import PlainPolicy, PlainScorer, Replaying
 from rstar_mini.policy import ScriptedPolicy
 from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.policy.tree_attention import kv_shape
 from rstar_mini.ppm.model import ppm_from_policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.prompts import Prompt
@@ -177,9 +179,7 @@ def memory(models: Models, problems: Sequence[Problem], budget: Budget, box: San
     for rollouts in (8, 16, 32, 64, 128):
         policy, ppm = models.ours()
         trees = search(problems, Expander(policy, box, ppm, "memory"), replace(budget, rollouts=rollouts))
-        config = models.model.config
-        size = 2 * config.num_hidden_layers * config.num_key_value_heads * models.ppm.dtype.itemsize
-        size *= getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        size = math.prod(kv_shape(models.model.config)) * models.ppm.dtype.itemsize
         whole = size * sum(
             len(policy.cache.encode(policy.prompt(tree.problem.question))) + sum(step.tokens for step in node.steps())
             for tree in trees

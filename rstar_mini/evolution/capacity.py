@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from transformers import PreTrainedConfig
 
 from rstar_mini.files import read_json
+from rstar_mini.policy.tree_attention import kv_shape
 from rstar_mini.recipes.schema import PolicySettings
 
 FILE = "capacity.json"
@@ -46,6 +48,4 @@ def free_bytes() -> int:
 
 def _token_bytes(config: PreTrainedConfig, settings: PolicySettings) -> int:
     """Bytes of the keys and values of one token."""
-    heads = config.num_key_value_heads or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * width * (2 if settings.dtype == "bf16" else 4))
+    return math.prod(kv_shape(config)) * (2 if settings.dtype == "bf16" else 4)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rstar_mini.policy.tree_attention import NAME, Rows, feed_forward
+from rstar_mini.policy.tree_attention import NAME, Rows, feed_forward, kv_shape
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
 
@@ -223,10 +223,7 @@ class PrefixCache:
 
     def new_rows(self) -> Rows:
         """No rows yet, of the shape that the model's keys and values have."""
-        config = self.backbone.config
-        heads = config.num_key_value_heads or config.num_attention_heads
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        return Rows((2 * config.num_hidden_layers, heads, width), self.backbone.device, self.backbone.dtype)
+        return Rows(kv_shape(self.backbone.config), self.backbone.device, self.backbone.dtype)
 
     def _fill(self, tries: Sequence[Trie], used: np.ndarray) -> Rows:
         """A row for each trie, with its prefix in the first columns; they last until the next call."""

@@ -15,12 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "tree"
 _MARGIN = 64  # columns by which the cache grows, so that it is seldom copied
+
+
+def kv_shape(config: PreTrainedConfig) -> tuple[int, int, int]:
+    """What a model keeps of one token: (2 * layers, kv heads, head width)."""
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return 2 * config.num_hidden_layers, config.num_key_value_heads or heads, width
 
 
 class Rows:
@@ -29,7 +36,7 @@ class Rows:
     The memory is kept when rows end, because taking it anew costs more than many a forward pass.
 
     Args:
-        shape: (2 * layers, kv heads, head width).
+        shape: as `kv_shape` gives it.
     """
 
     def __init__(self, shape: tuple[int, int, int], device: torch.device, dtype: torch.dtype) -> None:

@@ -6,7 +6,6 @@ It is trained on preference pairs (Eq. 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 from trl import RewardConfig, RewardTrainer
 
 from rstar_mini.code_cot import split_steps
-from rstar_mini.policy.prefix_cache import cached_encoder
+from rstar_mini.policy.prefix_cache import cached_encoder, common
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
@@ -64,25 +63,20 @@ def shared_prefixes(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         `weight` [pairs].
     """
     sides = [(example["chosen_ids"], example["rejected_ids"]) for example in examples]
-    common = torch.tensor([common_length(chosen[:-1], rejected[:-1]) for chosen, rejected in sides])
+    shared = torch.tensor([len(common(chosen[:-1], rejected[:-1])) for chosen, rejected in sides])
     split = torch.tensor([len(chosen) for chosen, _ in sides])
-    rows = [torch.tensor(chosen + rejected[n:]) for (chosen, rejected), n in zip(sides, common.tolist(), strict=True)]
+    rows = [torch.tensor(chosen + rejected[n:]) for (chosen, rejected), n in zip(sides, shared.tolist(), strict=True)]
     ids = pad_sequence(rows, batch_first=True)
     place = torch.arange(ids.shape[1])
-    chosen_rest = (place >= common[:, None, None]) & (place < split[:, None, None])  # [pairs, 1, width]
+    chosen_rest = (place >= shared[:, None, None]) & (place < split[:, None, None])  # [pairs, 1, width]
     from_rejected = place[:, None] >= split[:, None, None]  # [pairs, width, 1]
     return {
         "input_ids": ids,
-        "position_ids": torch.where(place < split[:, None], place, place - (split - common)[:, None]),
+        "position_ids": torch.where(place < split[:, None], place, place - (split - shared)[:, None]),
         "attention_mask": ((place[:, None] >= place) & ~(from_rejected & chosen_rest))[:, None],
         "ends": torch.stack([split, torch.tensor([len(row) for row in rows])], dim=1) - 1,
         "weight": torch.tensor([example["weight"] for example in examples]),
     }
-
-
-def common_length(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens two sequences begin with alike."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
 def pair_rewards(model: AnyModel, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
