@@ -119,11 +119,16 @@ def shapes(trees: Sequence[Tree]) -> list[list[tuple[str, int, bool | None]]]:
     return [[(node.step.full_text, node.visits, node.correct) for node in tree.nodes()] for tree in trees]
 
 
-@pytest.mark.parametrize("rows", [None, 64], ids=["node by node", "batched"])
-def test_trees_are_those_of_the_plain_implementation(base, ppm, box, rows):
+SHOWN = Prompt(shots=DEMONSTRATIONS[:1])  # what all prompts begin with is then read once for all of them
+
+
+@pytest.mark.parametrize(
+    ("rows", "prompt"), [(None, Prompt()), (64, Prompt()), (64, SHOWN)], ids=["node by node", "batched", "shown"]
+)
+def test_trees_are_those_of_the_plain_implementation(base, ppm, box, rows, prompt):
     asked, budget = problems(6), Budget(candidates=3, rollouts=5)
-    ours = TransformersPolicy(*base, Prompt()), PPMScorer(ppm, base[1], Prompt())
-    plain = PlainPolicy(*base, Prompt(), 64, rows), PlainScorer(ppm, base[1], Prompt(), rows)
+    ours = TransformersPolicy(*base, prompt), PPMScorer(ppm, base[1], prompt)
+    plain = PlainPolicy(*base, prompt, 64, rows), PlainScorer(ppm, base[1], prompt, rows)
     a = search(asked, Expander(ours[0], box, ours[1], "same"), budget)
     b = search(asked, Expander(plain[0], Replaying(box), plain[1], "same"), budget)
     assert shapes(a) == shapes(b)
@@ -132,7 +137,7 @@ def test_trees_are_those_of_the_plain_implementation(base, ppm, box, rows):
             assert mine.prior == pytest.approx(other.prior, abs=2e-5)
     greedy = [
         sample(asked, Expander(policy, box), 1, 0.0)
-        for policy in (TransformersPolicy(*base, Prompt()), PlainPolicy(*base, Prompt(), 64, rows))
+        for policy in (TransformersPolicy(*base, prompt), PlainPolicy(*base, prompt, 64, rows))
     ]
     assert shapes(greedy[0]) == shapes(greedy[1])
 

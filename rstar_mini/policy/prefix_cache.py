@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rstar_mini.policy.tree_attention import NAME, Rows, feed_forward, kv_shape
+from rstar_mini.policy.tree_attention import NAME, Lead, Rows, feed_forward, kv_shape
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
 
@@ -30,22 +30,29 @@ from rstar_mini.types import Problem, Step
 class Segment:
     """Keys and values of some tokens after `parent`, [2 * layers, kv heads, tokens, head width].
 
-    `length` counts all tokens so far.
+    `length` counts all tokens so far, of which the first `lead` are what all prompts begin with: these have no part
+    in rows, because all rows read them in one place.
     """
 
     parent: Segment | None
     kv: Tensor | None
     length: int
+    lead: int
+
+    @property
+    def columns(self) -> int:
+        """How many columns of a row the text takes."""
+        return self.length - self.lead
 
     def parts(self) -> Iterator[tuple[int, Tensor]]:
-        """Each part of the text with the position of its first token, the last part first."""
+        """Each part of the text with the column of its first token, the last part first."""
         segment: Segment | None = self
         while segment is not None and segment.kv is not None:
-            yield segment.length - segment.kv.shape[2], segment.kv
+            yield segment.columns - segment.kv.shape[2], segment.kv
             segment = segment.parent
 
 
-EMPTY = Segment(None, None, 0)
+EMPTY = Segment(None, None, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,13 +129,14 @@ class PrefixCache:
         self._prompts: set[str] = set()
         self._opening = common(self.encode(prompt("0")), self.encode(prompt("Why?")))
         self._head = EMPTY
+        self._lead: Tensor | None = None
         self._scratch = self.new_rows()
 
     def forget(self) -> None:
         """Free every segment, and the memory of the rows."""
         self.places.clear()
         self._prompts.clear()
-        self._head, self._scratch = EMPTY, self.new_rows()
+        self._head, self._lead, self._scratch = EMPTY, None, self.new_rows()
 
     def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
         """Free the segments of texts from which nobody will go on, as far as no other text needs them."""
@@ -178,13 +186,14 @@ class PrefixCache:
             trie = Trie(EMPTY)
             path = trie.add(opening)
             rows, _ = self.read([trie])
-            self._head = self.segment(EMPTY, rows.read(0, path))
+            self._lead = rows.read(0, path)
+            self._head = Segment(None, None, len(opening), len(opening))
             self.unique += len(opening)
         return Place(self._head, tokens[len(opening) :])
 
     def segment(self, parent: Segment, kv: Tensor) -> Segment:
         """A new segment of tokens after `parent`."""
-        made = Segment(parent, kv, parent.length + kv.shape[2])
+        made = Segment(parent, kv, parent.length + kv.shape[2], parent.lead)
         self.meter.watch(made, kv.nbytes)
         return made
 
@@ -205,7 +214,8 @@ class PrefixCache:
         Returns:
             the rows, which last until the next call, and the hidden states [tokens, width] in order.
         """
-        starts = np.array([trie.segment.length for trie in tries])
+        starts = np.array([trie.segment.columns for trie in tries])
+        leads = np.array([trie.segment.lead for trie in tries])
         counts = np.array([len(trie.tokens) for trie in tries])
         rows = self._fill(tries, starts + counts)
         row = np.repeat(np.arange(len(tries)), counts)
@@ -217,9 +227,9 @@ class PrefixCache:
             if parent >= 0:
                 sees[i] = sees[first + parent]
             sees[i, column[i]] = True
-        at = starts[row] + np.concatenate([trie.depths for trie in tries])
+        at = (leads + starts)[row] + np.concatenate([trie.depths for trie in tries])
         ids = np.concatenate([trie.tokens for trie in tries])
-        return rows, self.forward(rows, row, column, torch.from_numpy(sees).to(rows.kv.device), ids, at)
+        return rows, self.forward(rows, row, column, torch.from_numpy(sees).to(rows.kv.device), ids, at, leads[row] > 0)
 
     def new_rows(self) -> Rows:
         """No rows yet, of the shape that the model's keys and values have."""
@@ -236,12 +246,23 @@ class PrefixCache:
         return rows
 
     def forward(
-        self, rows: Rows, row: np.ndarray, column: np.ndarray, sees: Tensor, ids: np.ndarray, at: np.ndarray
+        self,
+        rows: Rows,
+        row: np.ndarray,
+        column: np.ndarray,
+        sees: Tensor,
+        ids: np.ndarray,
+        at: np.ndarray,
+        led: np.ndarray,
     ) -> Tensor:
-        """Forward tokens that lie in `rows` (see `feed_forward`); returns their hidden states, [tokens, width]."""
+        """Forward tokens that lie in `rows` (see `feed_forward`); returns their hidden states, [tokens, width].
+
+        `led` [tokens] says which texts begin as all prompts do.
+        """
         self.forwarded += len(ids)
         tokens, positions = (torch.from_numpy(part).to(sees.device) for part in (ids, at))
-        return feed_forward(self.backbone, rows, row, column, sees, tokens, positions)
+        lead = Lead(self._lead, torch.from_numpy(led).to(sees.device)) if self._lead is not None else None
+        return feed_forward(self.backbone, rows, row, column, sees, tokens, positions, lead)
 
 
 def common(a: Sequence[int], b: Sequence[int]) -> Sequence[int]:

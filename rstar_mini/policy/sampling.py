@@ -21,7 +21,7 @@ def draw(logits: Tensor, owner: np.ndarray, keys: np.ndarray, position: np.ndarr
     """
     if temperature == 0:
         return logits.argmax(dim=-1).cpu().numpy()[owner]
-    cdf = torch.softmax(logits / temperature, dim=-1).double().cumsum(dim=-1)
+    cdf = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1, dtype=torch.float64)
     counts = np.bincount(owner, minlength=len(logits))
     seat = np.arange(len(owner)) - (counts.cumsum() - counts)[owner]
     noise = np.zeros((len(logits), counts.max()))

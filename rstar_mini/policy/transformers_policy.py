@@ -29,8 +29,8 @@ TICK = 8  # tokens between two looks at what is finished and what waits: fixed, 
 class _Open:
     """A request at work.
 
-    Its text lies in row `row`, the last of its `length` tokens in the last column but for what is sampled now; all
-    but that token are in `segment` too. `done` collects its steps with their noise keys.
+    Its text, of `length` tokens, lies in `columns` columns of row `row`; all but the last token are in `segment` too.
+    `done` collects its steps with their noise keys.
     """
 
     request: Request
@@ -40,6 +40,10 @@ class _Open:
     length: int = 0
     segment: Segment = EMPTY
     done: list[tuple[int, Step]] = field(default_factory=list)
+
+    @property
+    def columns(self) -> int:
+        return self.length - self.segment.lead
 
 
 @dataclass(slots=True, eq=False)
@@ -173,7 +177,8 @@ class TransformersPolicy(Propose):
         known, unread = place.segment.length, len(place.pending)
         each.length, each.segment = known + unread, place.segment
         if unread > 1:
-            each.segment = self.cache.segment(place.segment, rows.read(row, range(known, known + unread - 1)))
+            first = place.segment.columns
+            each.segment = self.cache.segment(place.segment, rows.read(row, range(first, first + unread - 1)))
             if not each.request.steps or not each.request.steps[-1].output:
                 whole = Place(each.segment, place.pending[-1:])
                 self.cache.remember(each.request.problem, each.request.steps, whole)
@@ -186,7 +191,7 @@ class TransformersPolicy(Propose):
             each.row = number
             keys = [each.request.key + sibling for sibling in range(each.request.n)]
             self._tips.append(_Tip(each, (), (), keys))
-        lengths = torch.tensor([each.length for each in fresh], device=hidden.device)
+        lengths = torch.tensor([each.columns for each in fresh], device=hidden.device)
         columns = max(int(lengths.max()), self._sees.shape[-1])
         sees = torch.arange(columns, device=hidden.device) < lengths[:, None]
         if len(self._tips) > len(fresh):
@@ -234,7 +239,7 @@ class TransformersPolicy(Propose):
         if step.text.endswith(STOPS) and not step.text.endswith(END_ANSWER):
             tokens = self.cache.encode(step.text)  # not always what was sampled: one text has many encodings
             same = min(len(common(tokens, tip.tokens[:-1])), len(tokens) - 1)
-            kv = self._rows.read(each.row, (each.length - 1, *tip.columns[:same]))
+            kv = self._rows.read(each.row, (each.columns - 1, *tip.columns[:same]))
             place = Place(self.cache.segment(each.segment, kv), tokens[same:])
             self.cache.remember(request.problem, (*request.steps, step), place)
         return len(each.done) == request.n
@@ -255,7 +260,8 @@ class TransformersPolicy(Propose):
             tip.columns = (*tip.columns, new)
         ids = np.array([tip.tokens[-1] for tip in tips])
         at = np.array([tip.open.length + len(tip.tokens) - 1 for tip in tips])
-        self._hidden, self._sees = self.cache.forward(rows, row, column, sees, ids, at), sees
+        led = np.array([tip.open.segment.lead > 0 for tip in tips])
+        self._hidden, self._sees = self.cache.forward(rows, row, column, sees, ids, at, led), sees
 
     def _leave_out(self) -> None:
         """Rows whose requests are done cost time in attention, and moving the others does too: half at a time."""

@@ -104,6 +104,34 @@ class Rows:
 
 
 @dataclass(slots=True)
+class Lead:
+    """What the texts of all rows begin with, held once: `kv` [2 * layers, kv heads, length, head width].
+
+    `seen` [tokens] says which tokens have it before them.
+    """
+
+    kv: Tensor
+    seen: Tensor
+
+    def attend(self, layer: int, query: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `attend`, of all tokens to the lead alone; `query` [1, heads, tokens, head width] is scaled already."""
+        keys, values = self.kv[2 * layer], self.kv[2 * layer + 1]
+        heads, tokens, size = query.shape[1:]
+        scores = query.reshape(len(keys), -1, size) @ keys.mT
+        hidden = ~self.seen.repeat(heads // len(keys))[:, None]
+        parts = attend(scores.masked_fill(hidden, torch.finfo(scores.dtype).min), values)
+        return tuple(part.view(heads, tokens, -1).transpose(0, 1) for part in parts)  # type: ignore[return-value]
+
+
+def attend(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weighted values [..., queries, head width] before division, the weights' sum and the largest score, [..., 1]."""
+    scores = scores.float()
+    most = scores.amax(dim=-1, keepdim=True)
+    weights = torch.exp(scores - most)
+    return (weights.to(values.dtype) @ values).float(), weights.sum(dim=-1, keepdim=True), most
+
+
+@dataclass(slots=True)
 class Feed:
     """Where the tokens of one forward pass lie.
 
@@ -117,6 +145,7 @@ class Feed:
     columns: int
     seats: Tensor | None
     widest: int
+    lead: Lead | None
 
     def write(self, part: int, new: Tensor) -> Tensor:
         """Put new keys or values [tokens, kv heads, head width] in their places.
@@ -129,7 +158,14 @@ class Feed:
 
 
 def feed_forward(
-    model: PreTrainedModel, rows: Rows, row: np.ndarray, column: np.ndarray, sees: Tensor, ids: Tensor, at: Tensor
+    model: PreTrainedModel,
+    rows: Rows,
+    row: np.ndarray,
+    column: np.ndarray,
+    sees: Tensor,
+    ids: Tensor,
+    at: Tensor,
+    lead: Lead | None,
 ) -> Tensor:
     """Forward tokens that lie in `rows`; returns their hidden states, [tokens, width].
 
@@ -137,6 +173,7 @@ def feed_forward(
         row, column: [tokens], where each lies, rows ascending.
         sees: [tokens, columns], to which columns of its row each attends, its own included.
         ids, at: [tokens], the tokens and their positions in the text.
+        lead: what texts begin with that is not in the rows.
     """
     seat, widest = rows.seats(row)
     device, dtype, config = rows.kv.device, rows.kv.dtype, model.config
@@ -144,7 +181,7 @@ def feed_forward(
     seats = torch.from_numpy(row * widest + seat).to(device)
     scores[seats] = torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, -torch.inf)
     where = torch.from_numpy(row).to(device), torch.from_numpy(column).to(device)
-    feed = Feed(rows.kv, *where, sees.shape[1], None if len(seats) == len(scores) else seats, widest)
+    feed = Feed(rows.kv, *where, sees.shape[1], None if len(seats) == len(scores) else seats, widest, lead)
     # Query heads that have one key head in common are treated as so many more queries of it.
     shared = config.num_attention_heads // rows.kv.shape[2]
     mask = scores.view(len(rows), 1, widest, -1).repeat(1, 1, shared, 1)
@@ -188,12 +225,25 @@ def tree_attention(
         seats = table.new_zeros(len(feed.kv[0]) * feed.widest, heads, size)
         table = seats.index_copy_(0, feed.seats, table)
     table = table.reshape(-1, feed.widest, kv_heads, heads // kv_heads, size).permute(0, 2, 3, 1, 4)
-    # The library's fused attention is slower for so few queries a row.
     assert attention_mask is not None
+    # The library's fused attention is slower for so few queries a row.
     scores = (table.flatten(2, 3) * scaling) @ keys.mT + attention_mask
-    mixed = torch.softmax(scores.float(), dim=-1).to(values.dtype) @ values
-    mixed = mixed.view(table.shape).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
-    return (mixed if feed.seats is None else mixed[feed.seats])[None], None
+
+    def by_token(part: Tensor) -> Tensor:
+        """[rows, kv heads, shared heads * widest, x] -> [tokens, heads, x]."""
+        part = part.view(*table.shape[:4], -1).permute(0, 3, 1, 2, 4).reshape(-1, heads, part.shape[-1])
+        return part if feed.seats is None else part[feed.seats]
+
+    if feed.lead is None:
+        return by_token(torch.softmax(scores.float(), dim=-1).to(values.dtype) @ values)[None], None
+    own, total, most = (by_token(part) for part in attend(scores, values))
+    return merge(own, total, most, *feed.lead.attend(layer, query * scaling)).to(values.dtype)[None], None
+
+
+def merge(a: Tensor, sum_a: Tensor, most_a: Tensor, b: Tensor, sum_b: Tensor, most_b: Tensor) -> Tensor:
+    """Attention to two parts of a text, from what `attend` gives of each."""
+    share_a, share_b = torch.sigmoid(most_a - most_b), torch.sigmoid(most_b - most_a)  # without overflow
+    return (a * share_a + b * share_b) / (sum_a * share_a + sum_b * share_b)
 
 
 AttentionInterface.register(NAME, tree_attention)

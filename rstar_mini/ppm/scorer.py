@@ -86,7 +86,7 @@ class PPMScorer:
     def _keep(self, siblings: Siblings, family: _Family, rows: Rows, row: int) -> None:
         """Remember what was read, for the children of each step."""
         problem, prefix, steps = siblings
-        segment, start = family.trie.segment, family.trie.segment.length
+        segment, start = family.trie.segment, family.trie.segment.columns
         if family.trunk:
             segment = self.cache.segment(segment, rows.read(row, [start + node for node in family.trunk]))
             if not prefix:
