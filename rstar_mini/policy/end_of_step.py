@@ -7,7 +7,7 @@ from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
-from rstar_mini.code_cot import STOPS
+from rstar_mini.code_cot import STOPS, first_step
 
 
 class EndOfStep:
@@ -28,8 +28,7 @@ class EndOfStep:
             ended = any(stop in self.decode(tokens[-self.tail :]) for stop in STOPS)
         if not ended:
             return self.decode(tokens) if tokens[-1] == self.eos else None
-        text = self.decode(tokens)
-        return text[: min(text.find(stop) + len(stop) for stop in STOPS if stop in text)]
+        return first_step(self.decode(tokens))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of the tokens, tags included."""
