@@ -151,6 +151,34 @@ def test_malformed_candidates_never_enter_the_tree(box, texts):
     assert tree.root.children == [] and tree.root.dropped == 2 and not tree.solved
 
 
+def test_many_problems_are_at_work_a_few_at_a_time_with_the_same_trees(box, monkeypatch):
+    """More trees in flight than fill a batch would only take memory; the next begins when one is finished."""
+    problems = [Problem(f"p{i}", PROBLEM.question, PROBLEM.answer) for i in range(7)]
+    at_work, most, done = set(), 0, []
+
+    class Watching(ScriptedPolicy):
+        def submit(self, requests, temperature):
+            nonlocal most
+            at_work.update(request.problem.id for request in requests)
+            most = max(most, len(at_work))
+            super().submit(requests, temperature)
+
+    def finished(tree):
+        done.append(tree.problem.id)
+        at_work.discard(tree.problem.id)
+
+    def texts(trees):
+        return [[(node.step.text, node.visits, node.value) for node in tree.nodes()] for tree in trees]
+
+    budget = Budget(candidates=3, rollouts=3)
+    at_once = search(problems, Expander(ScriptedPolicy(script), box), budget)
+    monkeypatch.setattr("rstar_mini.search.mcts.IN_FLIGHT", 3)
+    in_turn = search(problems, Expander(Watching(script), box), budget, finished)
+    assert most == 3
+    assert sorted(done) == [problem.id for problem in problems]
+    assert texts(in_turn) == texts(at_once)
+
+
 def test_at_test_time_the_terminal_is_worth_its_ppm_score(box):
     expander = Expander(ScriptedPolicy(script), box, OraclePPM(), ground_truth=False)
     [tree] = search([PROBLEM], expander, Budget(candidates=3, rollouts=4))

@@ -8,13 +8,16 @@ nothing is left to expand is closed and no longer walked, so that no rollout is 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from rstar_mini.search.expand import Budget, Expander
 from rstar_mini.types import Node, Problem, Tree
 
 DEAD_END = -1.0  # reward of a path on which no candidate ran, or which grew past the depth limit
+IN_FLIGHT = 256  # trees at work together: enough to fill a batch; more only take memory, and time in cache misses
 
 
 def uct(node: Node, c: float, unvisited_first: bool = True) -> float:
@@ -72,19 +75,23 @@ def grow(
     """Add `budget.rollouts` rollouts to each tree; while it is unsolved the extra ones, then `unsolved_rollouts`."""
     stages = [*([budget.extra_rollouts] if budget.extra_rollouts else []), *unsolved_rollouts]
     walks = {id(tree): _Walk(tree, tree.rollouts + budget.rollouts, stages) for tree in trees}
-    ready = [(walk, walk.tree.root) for walk in walks.values()]
+    waiting = iter([(walk, walk.tree.root) for walk in walks.values()])
+    ready = deque(islice(waiting, IN_FLIGHT))
     while ready or expander.busy:
         leaves, ended = [], []
-        for walk, node in ready:
+        while ready:
+            walk, node = ready.popleft()
             leaf, closed = _advance(walk, node, budget, expander.ground_truth)
             ended += [(walk.tree, node) for node in closed]
             if leaf is not None:
                 leaves.append((walk.tree, leaf, budget.candidates))
-            elif on_tree:
-                on_tree(walk.tree)
+            else:
+                ready.extend(islice(waiting, 1))
+                if on_tree:
+                    on_tree(walk.tree)
         expander.release(ended)
         expander.submit(leaves, budget.temperature)
-        ready = [(walks[id(tree)], node) for tree, node in expander.collect()]
+        ready.extend((walks[id(tree)], node) for tree, node in expander.collect())
 
 
 @dataclass(slots=True)
