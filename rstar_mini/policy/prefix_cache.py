@@ -260,8 +260,10 @@ class PrefixCache:
         `led` [tokens] says which texts begin as all prompts do.
         """
         self.forwarded += len(ids)
-        tokens, positions = (torch.from_numpy(part).to(sees.device) for part in (ids, at))
-        lead = Lead(self._lead, torch.from_numpy(led).to(sees.device)) if self._lead is not None else None
+        hidden = np.zeros(len(rows), dtype=bool)
+        hidden[row[~led]] = True
+        tokens, positions, others = (torch.from_numpy(part).to(sees.device) for part in (ids, at, hidden))
+        lead = Lead(self._lead, others if hidden.any() else None) if self._lead is not None else None
         return feed_forward(self.backbone, rows, row, column, sees, tokens, positions, lead)
 
 

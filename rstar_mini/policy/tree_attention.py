@@ -8,6 +8,7 @@ works on a table, [rows, tokens of the fullest row].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "tree"
-_MARGIN = 64  # columns by which the cache grows, so that it is seldom copied
+_MARGIN = 32  # columns by which the cache grows, so that it is seldom copied
 
 
 def kv_shape(config: PreTrainedConfig) -> tuple[int, int, int]:
@@ -40,8 +41,9 @@ class Rows:
     """
 
     def __init__(self, shape: tuple[int, int, int], device: torch.device, dtype: torch.dtype) -> None:
-        parts, heads, width = shape
-        self._memory = torch.zeros(parts, 0, heads, 0, width, device=device, dtype=dtype)
+        self._shape = shape
+        self._memory = torch.zeros(0, device=device, dtype=dtype)
+        self._height = self._width = 0
         self.used = np.zeros(0, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -49,8 +51,13 @@ class Rows:
 
     @property
     def kv(self) -> Tensor:
-        """[2 * layers, rows, kv heads, columns, head width]; what is not used holds numbers of no meaning."""
-        return self._memory[:, : len(self)]
+        """[2 * layers, rows, kv heads, columns, head width]; what is not used holds numbers of no meaning.
+
+        The columns of a row lie one after the other, without a gap before the next head's: products want it so.
+        """
+        parts, heads, size = self._shape
+        layout = parts, self._height, heads, self._width, size
+        return self._memory[: math.prod(layout)].view(layout)[:, : len(self)]
 
     def clear(self) -> None:
         """No rows."""
@@ -61,13 +68,24 @@ class Rows:
         self._reserve(len(self) + len(used), columns)
         self.used = np.concatenate([self.used, used])
 
-    def _reserve(self, rows: int, columns: int) -> None:
-        parts, height, heads, wide, width = self._memory.shape
-        if rows > height or columns > wide:
-            height, wide = max(rows, height), max(columns + _MARGIN, wide)
-            memory = self._memory.new_zeros(parts, height, heads, wide, width)
-            memory[:, : len(self), :, : self._memory.shape[3]] = self.kv
-            self._memory = memory
+    def _reserve(self, height: int, columns: int) -> None:
+        """Room for so many rows and columns at least; without rows, for no more than that."""
+        width = -(-columns // _MARGIN) * _MARGIN
+        if len(self):
+            height, width = max(height, self._height), max(width, self._width)
+        if (height, width) != (self._height, self._width):
+            self._lay_out(height, width)
+
+    def _lay_out(self, height: int, width: int) -> None:
+        parts, heads, size = self._shape
+        old, room = self.kv, parts * height * heads * width * size
+        if room > len(self._memory):
+            self._memory = self._memory.new_zeros(room)
+        elif len(self):
+            old = old.clone()
+        self._height, self._width = height, width
+        columns = min(width, old.shape[3])
+        self.kv[:, :, :, :columns] = old[:, :, :, :columns]
 
     def widen(self, columns: int) -> None:
         """Make room for so many columns."""
@@ -85,10 +103,11 @@ class Rows:
 
     def keep(self, rows: np.ndarray) -> None:
         """Leave out all other rows."""
-        columns = int(self.used[rows].max())
-        self.used = self.used[rows]
-        moved = self._memory[:, torch.from_numpy(rows).to(self._memory.device), :, :columns]
-        self.kv[:, :, :, :columns] = moved
+        kept = self.kv[:, torch.from_numpy(rows).to(self._memory.device)]
+        used = self.used[rows]
+        self.clear()
+        self.add(used, int(used.max()))
+        self.kv.copy_(kept[:, :, :, : self._width])
 
     def read(self, row: int, columns: Sequence[int]) -> Tensor:
         """A copy of some columns of a row, [2 * layers, kv heads, columns, head width]."""
@@ -107,42 +126,38 @@ class Rows:
 class Lead:
     """What the texts of all rows begin with, held once: `kv` [2 * layers, kv heads, length, head width].
 
-    `seen` [tokens] says which tokens have it before them.
+    `hidden` [rows] says which rows begin otherwise, if there are any.
     """
 
     kv: Tensor
-    seen: Tensor
+    hidden: Tensor | None
 
-    def attend(self, layer: int, query: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `attend`, of all tokens to the lead alone; `query` [1, heads, tokens, head width] is scaled already."""
-        keys, values = self.kv[2 * layer], self.kv[2 * layer + 1]
-        heads, tokens, size = query.shape[1:]
-        scores = query.reshape(len(keys), -1, size) @ keys.mT
-        hidden = ~self.seen.repeat(heads // len(keys))[:, None]
-        parts = attend(scores.masked_fill(hidden, torch.finfo(scores.dtype).min), values)
-        return tuple(part.view(heads, tokens, -1).transpose(0, 1) for part in parts)  # type: ignore[return-value]
+    def scores(self, layer: int, query: Tensor) -> Tensor:
+        """Of queries [rows, kv heads, queries, head width], scaled already: [rows, kv heads, queries, length]."""
+        rows, heads, queries, _ = query.shape
+        scores = query.transpose(0, 1).flatten(1, 2) @ self.kv[2 * layer].mT
+        if self.hidden is not None:
+            scores = scores.masked_fill(self.hidden.repeat_interleave(queries)[:, None], -torch.inf)
+        return scores.view(heads, rows, queries, -1).transpose(0, 1)
 
-
-def attend(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Weighted values [..., queries, head width] before division, the weights' sum and the largest score, [..., 1]."""
-    scores = scores.float()
-    most = scores.amax(dim=-1, keepdim=True)
-    weights = torch.exp(scores - most)
-    return (weights.to(values.dtype) @ values).float(), weights.sum(dim=-1, keepdim=True), most
+    def mix(self, layer: int, weights: Tensor) -> Tensor:
+        """The values under these weights, which are shaped as the scores are: [rows, kv heads, queries, head width]."""
+        rows, heads, queries, _ = weights.shape
+        values = weights.transpose(0, 1).flatten(1, 2) @ self.kv[2 * layer + 1]
+        return values.view(heads, rows, queries, -1).transpose(0, 1)
 
 
 @dataclass(slots=True)
 class Feed:
     """Where the tokens of one forward pass lie.
 
-    New keys and values go to `row` and `column` [tokens] of `kv`, and attention covers `columns`.
+    New keys and values go to `row` and `column` [tokens] of `kv`, and attention covers all of its columns.
     The tokens sit in a table of `widest` a row, on `seats` [tokens], or on all of them in order when that is None.
     """
 
     kv: Tensor
     row: Tensor
     column: Tensor
-    columns: int
     seats: Tensor | None
     widest: int
     lead: Lead | None
@@ -154,7 +169,7 @@ class Feed:
             all that the rows have, [rows, kv heads, columns, head width].
         """
         self.kv[part][self.row, :, self.column] = new
-        return self.kv[part, :, :, : self.columns]
+        return self.kv[part]
 
 
 def feed_forward(
@@ -177,11 +192,11 @@ def feed_forward(
     """
     seat, widest = rows.seats(row)
     device, dtype, config = rows.kv.device, rows.kv.dtype, model.config
-    scores = torch.full((len(rows) * widest, sees.shape[1]), -torch.inf, dtype=dtype, device=device)
+    scores = torch.full((len(rows) * widest, rows.kv.shape[3]), -torch.inf, dtype=dtype, device=device)
     seats = torch.from_numpy(row * widest + seat).to(device)
-    scores[seats] = torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, -torch.inf)
+    scores[seats, : sees.shape[1]] = torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, -torch.inf)
     where = torch.from_numpy(row).to(device), torch.from_numpy(column).to(device)
-    feed = Feed(rows.kv, *where, sees.shape[1], None if len(seats) == len(scores) else seats, widest, lead)
+    feed = Feed(rows.kv, *where, None if len(seats) == len(scores) else seats, widest, lead)
     # Query heads that have one key head in common are treated as so many more queries of it.
     shared = config.num_attention_heads // rows.kv.shape[2]
     mask = scores.view(len(rows), 1, widest, -1).repeat(1, 1, shared, 1)
@@ -213,10 +228,10 @@ def tree_attention(
         [1, tokens, heads, head width], and None for the weights.
     """
     if feed is None:
-        output: tuple[Tensor, None] = sdpa_attention_forward(
+        plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
-        return output
+        return plain
     layer = int(module.layer_idx)  # type: ignore[arg-type]  # an int on every attention
     keys, values = (feed.write(2 * layer + i, new[0].transpose(0, 1)) for i, new in enumerate((key, value)))
     heads, kv_heads, size = query.shape[1], key.shape[1], key.shape[3]
@@ -227,23 +242,17 @@ def tree_attention(
     table = table.reshape(-1, feed.widest, kv_heads, heads // kv_heads, size).permute(0, 2, 3, 1, 4)
     assert attention_mask is not None
     # The library's fused attention is slower for so few queries a row.
-    scores = (table.flatten(2, 3) * scaling) @ keys.mT + attention_mask
-
-    def by_token(part: Tensor) -> Tensor:
-        """[rows, kv heads, shared heads * widest, x] -> [tokens, heads, x]."""
-        part = part.view(*table.shape[:4], -1).permute(0, 3, 1, 2, 4).reshape(-1, heads, part.shape[-1])
-        return part if feed.seats is None else part[feed.seats]
-
-    if feed.lead is None:
-        return by_token(torch.softmax(scores.float(), dim=-1).to(values.dtype) @ values)[None], None
-    own, total, most = (by_token(part) for part in attend(scores, values))
-    return merge(own, total, most, *feed.lead.attend(layer, query * scaling)).to(values.dtype)[None], None
-
-
-def merge(a: Tensor, sum_a: Tensor, most_a: Tensor, b: Tensor, sum_b: Tensor, most_b: Tensor) -> Tensor:
-    """Attention to two parts of a text, from what `attend` gives of each."""
-    share_a, share_b = torch.sigmoid(most_a - most_b), torch.sigmoid(most_b - most_a)  # without overflow
-    return (a * share_a + b * share_b) / (sum_a * share_a + sum_b * share_b)
+    queries = table.flatten(2, 3) * scaling
+    scores = queries @ keys.mT + attention_mask
+    before = 0 if feed.lead is None else feed.lead.kv.shape[2]
+    if feed.lead is not None:
+        scores = torch.cat([feed.lead.scores(layer, queries), scores], dim=-1)
+    weights = torch.softmax(scores, dim=-1)
+    output = weights[..., before:] @ values
+    if feed.lead is not None:
+        output = output + feed.lead.mix(layer, weights[..., :before])
+    output = output.view(table.shape).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
+    return (output if feed.seats is None else output[feed.seats])[None], None
 
 
 AttentionInterface.register(NAME, tree_attention)
