@@ -20,6 +20,7 @@ import torch
 
 from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
+from rstar_mini.evaluation.chat import chat_answers
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evaluation.systems import evaluate
 from rstar_mini.evolution.budget import budget_line, spent
@@ -83,9 +84,10 @@ class Evolution:
         machine = {"host": platform.node(), "pid": os.getpid(), "system": platform.platform()}
         isolation = {"isolation": str(self.box.isolation), "stronger would need": self.box.missing}
         self.run.note("start", **machine, **{key: value for key, value in isolation.items() if value})
-        for line in mended:
-            self.run.note("mended", what=line)
-            self.progress.say(line)
+        for event, lines in (("mended", mended), ("otherwise", self.models.notes)):
+            for line in lines:
+                self.run.note(event, what=line)
+                self.progress.say(line)
 
     def _plan(self, number: int) -> str:
         settings = self.recipe.rounds[number - 1]
@@ -126,7 +128,7 @@ class Evolution:
                 )
             with self.run.timed("policy trained", round=number):
                 model, curve = train_policy(
-                    self.models.weights(0),
+                    self.models.policy_to_train(self.recipe.seed + number),
                     self.models.tokenizer,
                     self.models.prompt(number),
                     trajectories,
@@ -155,11 +157,12 @@ class Evolution:
                 raise UserError(
                     f"round {number} gave no preference pair: every tree was all right or all wrong; give more rollouts"
                 )
-            policy, prompt = self.models.weights(number), self.models.prompt(number)
-            seed, name, tokenizer = self.recipe.seed + number, f"round {number}: PPM", self.models.tokenizer
+            prompt, tokenizer = self.models.prompt(number), self.models.tokenizer
+            seed, name = self.recipe.seed + number, f"round {number}: PPM"
             with self.run.timed("PPM trained", round=number):
+                fresh = self.models.ppm_to_train(number, seed)
                 model, curve = train_ppm(
-                    policy, tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, checkpoints, name
+                    fresh, tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, checkpoints, name
                 )
             accuracy = pair_accuracy(model, tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held])
             self.run.write_model(model, folder / "ppm")
@@ -174,6 +177,10 @@ class Evolution:
         seed = f"{self.recipe.seed}/evaluation"
         with self.run.timed("evaluated", round=number), closing(self.models.policy(number)) as policy:
             outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
+        if number == 0 and self.models.tokenizer.chat_template:
+            self.progress.stage("the base in its own words", len(self.heldout))
+            with closing(self.models.chatting()) as chatting:
+                outcomes = {"chat": chat_answers(self.heldout, chatting)} | outcomes
         summary = summarise(self.heldout, outcomes, self.recipe.seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")
         return summary

@@ -29,7 +29,9 @@ class PolicySettings(Section):
     """The language model that writes steps."""
 
     base: str = Field("tiny", description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name")
-    prompt: Literal["plain", "paper"] = Field("plain", description="template of the zero-shot prompt")
+    prompt: Literal["plain", "paper", "chat"] = Field(
+        "plain", description="template of the prompt; 'chat' is the one that comes with the model"
+    )
     shots: int = Field(
         0, ge=0, le=2, description="worked examples shown to the base policy, before it has learnt the format"
     )
@@ -44,7 +46,22 @@ class PolicySettings(Section):
         description="megabytes for the keys and values of the trees, for policy and PPM each; what is too much is read "
         "again when it is wanted; default: a quarter of the memory that is free at the start",
     )
-    dtype: Literal["fp32", "bf16"] = Field("fp32", description="precision of search; training is always fp32")
+    dtype: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="precision of search, and of the frozen base under adapters; what is trained is fp32. "
+        "bf16 becomes fp16 on a GPU without it",
+    )
+    tuning: Literal["full", "lora", "qlora"] = Field(
+        "full",
+        description="what policy and PPM train: all weights, LoRA adapters on all linear layers, or such adapters on a "
+        "base in 4 bits (NF4)",
+    )
+    lora_rank: PositiveInt = Field(16, description="rank of the adapters")
+    adapters: Literal["merged", "switched"] | None = Field(
+        None,
+        description="how search uses the adapters: 'merged' into a copy of the base each for policy and PPM, which is "
+        "faster, or 'switched' on one base; default: merged where the free memory holds the copies. 4 bits: switched",
+    )
     engine: Literal["transformers", "vllm", "endpoint"] = Field(
         "transformers",
         description="what runs the policy; 'endpoint': a teacher behind an OpenAI-compatible completions server makes "
@@ -64,6 +81,14 @@ class PolicySettings(Section):
             raise ValueError("engine 'endpoint' needs url and served_model")
         if self.engine != "endpoint" and any(given):
             raise ValueError("url and served_model are for engine 'endpoint' alone")
+        return self
+
+    @model_validator(mode="after")
+    def _four_bits_are_switched(self) -> Self:
+        if self.adapters and self.tuning == "full":
+            raise ValueError("adapters is for tuning lora and qlora alone")
+        if self.adapters == "merged" and self.tuning == "qlora":
+            raise ValueError("adapters cannot be merged into 4-bit weights without loss; leave adapters out")
         return self
 
 
@@ -117,10 +142,9 @@ class Training(Section):
         "linear", description="learning-rate schedule"
     )
     weight_decay: float = Field(0.1, ge=0, description="AdamW's weight decay")
-    tuning: Literal["full", "lora"] = Field(
-        "full", description="train all weights, or LoRA adapters on all linear layers"
+    recompute: bool = Field(
+        False, description="activations are computed again in the backward pass instead of kept: slower, less memory"
     )
-    lora_rank: PositiveInt = Field(16, description="rank of the adapters")
     checkpoint_seconds: float = Field(
         60, ge=0, description="a training that was cut off goes on from the last step saved, at most so long ago"
     )
