@@ -52,29 +52,33 @@ class Models:
         )
         return moved
 
-    def policy(self, number: int) -> Policy:
+    def policy(self, number: int, prompt: Prompt | None = None, max_tokens: int | None = None) -> Policy:
         """The policy of a round, to be closed after use; round 0 is the base.
+
+        Another prompt and length than those of the round's steps are for other texts, such as new problems.
 
         Raises:
             UserError: the recipe wants vLLM, which is not there or does not start.
         """
         settings, weights = self.recipe.policy, self.weights(number)
-        how = self.tokenizer, self.prompt(number), settings.max_step_tokens, self.capacity.batch_rows
+        prompt, max_tokens = prompt or self.prompt(number), max_tokens or settings.max_step_tokens
+        how = self.tokenizer, prompt, max_tokens, self.capacity.batch_rows
         if settings.engine == "vllm":
             return VllmPolicy(weights.to(DTYPES[settings.dtype]), *how)  # type: ignore[arg-type]  # as in `_placed`
         return TransformersPolicy(self._placed(weights), *how, self.capacity.cache_mb << 20)
 
-    def searching_policy(self, number: int) -> Policy:
-        """The policy that makes the data of a round, to be closed after use: that of the round before.
+    def searching_policy(self, number: int, prompt: Prompt | None = None, max_tokens: int | None = None) -> Policy:
+        """The policy that makes the data of a round, to be closed after use: that of the round before; see `policy`.
 
         But in round 1 it is the endpoint when the recipe has one, as the paper's is a larger model that is not trained.
         """
         settings = self.recipe.policy
         if settings.engine == "endpoint" and number == 1:
             assert settings.url and settings.served_model
-            how = self.tokenizer, self.prompt(0), settings.max_step_tokens, self.capacity.batch_rows
+            prompt, max_tokens = prompt or self.prompt(0), max_tokens or settings.max_step_tokens
+            how = self.tokenizer, prompt, max_tokens, self.capacity.batch_rows
             return EndpointPolicy(settings.url, settings.served_model, *how)
-        return self.policy(number - 1)
+        return self.policy(number - 1, prompt, max_tokens)
 
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""

@@ -26,12 +26,13 @@ from rstar_mini.evolution.budget import budget_line, spent
 from rstar_mini.evolution.capacity import FILE
 from rstar_mini.evolution.harvest import harvest
 from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.problems import gather
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Searcher
+from rstar_mini.evolution.synthesis import Synthesizer
 from rstar_mini.files import read_json, read_jsonl
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
-from rstar_mini.problems import load_problems
 from rstar_mini.progress import Progress
 from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
@@ -55,12 +56,8 @@ class Evolution:
     def __init__(self, recipe: Recipe, path: Path, box: Sandbox, progress: Progress) -> None:
         torch.set_num_threads(recipe.threads)
         self.recipe, self.box, self.progress = recipe, box, progress
-        asked = recipe.problems
-        self.problems = load_problems(asked.path, asked.split, asked.limit, asked.families, asked.levels)
-        held = recipe.evaluation
-        self.heldout = load_problems(
-            held.path, held.split, held.limit, recipe.problems.families, recipe.problems.levels
-        )
+        self.gathered = gather(recipe)
+        self.problems, self.heldout = self.gathered.training, self.gathered.heldout
         self.models = Models(recipe, path)
         self.run = Run.create(path, recipe)
 
@@ -70,11 +67,12 @@ class Evolution:
             self._note_start(mended)
             if not (self.run.path / FILE).exists():
                 self.run.write_json(self.run.path / FILE, asdict(self.models.capacity))
+            curation = self._curate()
             for number in range(rounds + 1):
                 if not (self.run.round(number) / "metrics.json").exists():
                     self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))
                     with self.run.timed("round finished", round=number):
-                        self._round(number)
+                        self._round(number, curation)
                     gc.collect()
         self.progress.say(budget_line(spent(self.run.metrics()), self.recipe.budget))
 
@@ -87,6 +85,19 @@ class Evolution:
             self.run.note("mended", what=line)
             self.progress.say(line)
 
+    def _curate(self) -> dict[str, Any]:
+        """Report what was kept apart, and add new problems to those that are searched; the counts of both."""
+        report = self.run.round(0) / "decontamination.json"
+        if not report.exists():
+            self.run.write_json(report, self.gathered.report)
+            self.progress.say(str(self.gathered))
+        counts: dict[str, Any] = {"problems": self.gathered.counts}
+        if settings := self.recipe.synthesis:
+            synthesizer = Synthesizer(self.run, settings, self.models, self.box, self.progress)
+            new, counts["synthesis"] = synthesizer.synthesize(self.gathered.training, self.gathered.contamination)
+            self.problems = [*self.gathered.training, *new]
+        return counts
+
     def _plan(self, number: int) -> str:
         settings = self.recipe.rounds[number - 1]
         if self.recipe.method == "rejection":
@@ -96,10 +107,12 @@ class Evolution:
             f"{'PPM-augmented' if settings.annotation == 'ppm' else 'terminal-guided'} Q-values"
         )
 
-    def _round(self, number: int) -> None:
+    def _round(self, number: int, curation: dict[str, Any]) -> None:
         folder = self.run.round(number)
         metrics: dict[str, Any] = {"round": number, "seed": self.recipe.seed}
-        if number:
+        if number == 0:
+            metrics |= curation
+        else:
             metrics |= self._search(number)
             metrics |= self._train_policy(number, folder)
             if self.recipe.method == "mcts":

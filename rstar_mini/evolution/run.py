@@ -39,7 +39,7 @@ class Run:
       recipe.yaml  capacity.json  report.html
       events.jsonl   what happened when: starts, isolation, times, faults
       digests.jsonl  the SHA-256 of every file, written before the file is; `rstar-mini verify` compares
-      round-0/ metrics.json                                   the base model
+      round-0/ decontamination.json synthesized.jsonl synthesis/ metrics.json    the problems and the base model
       round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl undecided.jsonl
                policy/ ppm/ metrics.json
     """

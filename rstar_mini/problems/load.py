@@ -46,9 +46,10 @@ def read_problems(
     families: Sequence[str] | None = None,
     levels: Sequence[int] | None = None,
 ) -> tuple[list[Problem], int]:
-    """What `load_problems` gives, and how many rows of the Hub it passed over because they have no final answer.
+    """What `load_problems` gives, and how many rows it passed over because they have no final answer.
 
-    Such rows, proofs above all, leave nothing to check a trajectory against. In a JSONL file they are an error.
+    Such rows, proofs above all, leave nothing to check a trajectory against. A row of a JSONL file is one of them when
+    its answer is there and empty, or its solution states none; without either it is a broken row.
     """
     if limit is not None and limit < 1:
         raise UserError(f"limit {limit} is below 1; leave it out to load every problem")
@@ -62,7 +63,7 @@ def read_problems(
         if len(problems) == limit:
             break
     if not problems:
-        proofs = f"; {without_answer} rows have no final answer" if without_answer else ""
+        proofs = f"; rows without a final answer: {without_answer}" if without_answer else ""
         raise UserError(f"{source}: no problem with families {families or 'any'} and levels {levels or 'any'}{proofs}")
     return problems, without_answer
 
@@ -86,9 +87,9 @@ def _generated(split: str) -> Path:
     return data_file(f"{split}.jsonl")
 
 
-def _read_jsonl(path: Path) -> Iterator[Problem]:
+def _read_jsonl(path: Path) -> Iterator[Problem | None]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read as UTF-8 text ({error})"
         raise UserError(f"{path}: {reason}; give a JSONL file with 'question' and 'answer' on each line") from error
@@ -96,7 +97,16 @@ def _read_jsonl(path: Path) -> Iterator[Problem]:
         raise UserError(f"{path}: the file is empty; each line needs 'question' and 'answer'")
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield _problem(_row(line, f"{path}, line {number}"), f"{path.stem}-{number}", f"{path}, line {number}")
+            place = f"{path}, line {number}"
+            row = _row(line, place)
+            yield None if _unanswered(row) else _problem(row, f"{path.stem}-{number}", place)
+
+
+def _unanswered(row: dict[str, Any]) -> bool:
+    """Whether the row says itself that it has no final answer; see `read_problems`."""
+    columns = fitting(tuple(row))
+    has_place = columns.answer in row or columns.solution in row
+    return has_place and not row.get(columns.answer) and not _final_answer(row, columns)
 
 
 def _row(line: str, place: str) -> dict[str, Any]:
