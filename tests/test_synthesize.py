@@ -1,6 +1,5 @@
 """New problems: what counts as one, which are kept, and that a run makes them once and searches them."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,9 +136,9 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> rstar_mini.evolution.
 
 
 def test_a_run_keeps_new_problems_on_which_enough_samples_agree(synthetic) -> None:
-    rows = [json.loads(line) for line in (synthetic.round(0) / "synthesized.jsonl").read_text().splitlines()]
-    assert len(rows) == 20 and {row["answer"] for row in rows} == {"7"} and {row["agreement"] for row in rows} == {0.75}
-    assert all(row["question"].endswith("Think twice.") for row in rows)
+    new = synthetic.synthesized()
+    assert len({problem.id for problem in new}) == 20 and {(p.answer, p.agreement) for p in new} == {("7", 0.75)}
+    assert all(problem.question.endswith("Think twice.") for problem in new)
     counts = synthetic.metrics()[0]["synthesis"]
     fates = {"malformed": 0, "duplicate": 0, "contaminated": 0, "disagreed": 20, "kept": 20}
     assert counts == {"asked": 40, "sampled": counts["sampled"]} | fates and counts["sampled"] > 0

@@ -57,9 +57,13 @@ class Evolution:
         torch.set_num_threads(recipe.threads)
         self.recipe, self.box, self.progress = recipe, box, progress
         self.gathered = gather(recipe)
-        self.problems, self.heldout = self.gathered.training, self.gathered.heldout
         self.models = Models(recipe, path)
         self.run = Run.create(path, recipe)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What the rounds search: the recipe's problems and, once round 0 has made them, the new ones."""
+        return [*self.gathered.training, *self.run.synthesized()]
 
     def evolve(self, rounds: int) -> None:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
@@ -67,12 +71,11 @@ class Evolution:
             self._note_start(mended)
             if not (self.run.path / FILE).exists():
                 self.run.write_json(self.run.path / FILE, asdict(self.models.capacity))
-            curation = self._curate()
             for number in range(rounds + 1):
                 if not (self.run.round(number) / "metrics.json").exists():
                     self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))
                     with self.run.timed("round finished", round=number):
-                        self._round(number, curation)
+                        self._round(number)
                     gc.collect()
         self.progress.say(budget_line(spent(self.run.metrics()), self.recipe.budget))
 
@@ -85,19 +88,6 @@ class Evolution:
             self.run.note("mended", what=line)
             self.progress.say(line)
 
-    def _curate(self) -> dict[str, Any]:
-        """Report what was kept apart, and add new problems to those that are searched; the counts of both."""
-        report = self.run.round(0) / "decontamination.json"
-        if not report.exists():
-            self.run.write_json(report, self.gathered.report)
-            self.progress.say(str(self.gathered))
-        counts: dict[str, Any] = {"problems": self.gathered.counts}
-        if settings := self.recipe.synthesis:
-            synthesizer = Synthesizer(self.run, settings, self.models, self.box, self.progress)
-            new, counts["synthesis"] = synthesizer.synthesize(self.gathered.training, self.gathered.contamination)
-            self.problems = [*self.gathered.training, *new]
-        return counts
-
     def _plan(self, number: int) -> str:
         settings = self.recipe.rounds[number - 1]
         if self.recipe.method == "rejection":
@@ -107,11 +97,11 @@ class Evolution:
             f"{'PPM-augmented' if settings.annotation == 'ppm' else 'terminal-guided'} Q-values"
         )
 
-    def _round(self, number: int, curation: dict[str, Any]) -> None:
+    def _round(self, number: int) -> None:
         folder = self.run.round(number)
         metrics: dict[str, Any] = {"round": number, "seed": self.recipe.seed}
         if number == 0:
-            metrics |= curation
+            metrics |= self._curate()
         else:
             metrics |= self._search(number)
             metrics |= self._train_policy(number, folder)
@@ -119,6 +109,16 @@ class Evolution:
                 metrics |= self._train_ppm(number, folder)
         metrics["evaluation"] = self._evaluate(number)
         self.run.write_json(folder / "metrics.json", metrics)
+
+    def _curate(self) -> dict[str, Any]:
+        """Section 3.4.1: report what was kept apart from the tests, and make new problems; the counts of both."""
+        counts: dict[str, Any] = {"problems": self.gathered.counts}
+        self.run.write_json(self.run.round(0) / "decontamination.json", self.gathered.report)
+        self.progress.say(str(self.gathered))
+        if settings := self.recipe.synthesis:
+            synthesizer = Synthesizer(self.run, settings, self.models, self.box, self.progress)
+            counts["synthesis"] = synthesizer.synthesize(self.gathered.training, self.gathered.contamination)
+        return counts
 
     def _search(self, number: int) -> dict[str, Any]:
         """Trees for all problems with the models of the round before, then trajectories and pairs from them."""
@@ -182,12 +182,13 @@ class Evolution:
 
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
-        self.progress.stage(f"round {number}: held-out evaluation", len(self.heldout))
+        heldout = self.gathered.heldout
+        self.progress.stage(f"round {number}: held-out evaluation", len(heldout))
         scorer = self.models.scorer(number) if number and self.recipe.method == "mcts" else None
         seed = f"{self.recipe.seed}/evaluation"
         with self.run.timed("evaluated", round=number), closing(self.models.policy(number)) as policy:
-            outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
-        summary = summarise(self.heldout, outcomes, self.recipe.seed)
+            outcomes = evaluate(heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
+        summary = summarise(heldout, outcomes, self.recipe.seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")
         return summary
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rstar_mini.evolution.models import Models
-from rstar_mini.evolution.run import Run
+from rstar_mini.evolution.run import SYNTHESIZED, Run
 from rstar_mini.files import read_jsonl
 from rstar_mini.policy import Policy, forget
 from rstar_mini.problems.decontaminate import Contamination
@@ -30,8 +30,8 @@ class Synthesizer:
         self.run, self.settings, self.models, self.box, self.progress = run, settings, models, box, progress
         self.seed = f"{run.recipe.seed}/synthesis"
 
-    def synthesize(self, problems: Sequence[Problem], contamination: Contamination) -> tuple[list[Problem], Row]:
-        """The new problems, also written to synthesized.jsonl, and the counts of what became of all that was asked."""
+    def synthesize(self, problems: Sequence[Problem], contamination: Contamination) -> dict[str, int]:
+        """Write the new problems to synthesized.jsonl; returns the counts of what became of all that was asked for."""
         settings = self.settings
         written = self._in_shards("questions", problems[: settings.limit], self._writer, self._write)
         texts = [(row["seed"], row["text"]) for row in written]
@@ -44,11 +44,9 @@ class Synthesizer:
         ]
         fates = {fate: counts[fate] for fate in ("asked", "malformed", "duplicate", "contaminated")}
         fates |= {"disagreed": len(fresh) - len(kept), "kept": len(kept)}
-        result = self.run.round(0) / "synthesized.jsonl"
-        if not result.exists():
-            self.run.write_jsonl(result, (problem.to_json() for problem in kept))
-            self.progress.say("new problems: " + ", ".join(f"{count} {fate}" for fate, count in fates.items()))
-        return kept, fates | {"sampled": sum(row["tokens"] for row in (*written, *answered))}
+        self.run.write_jsonl(self.run.round(0) / SYNTHESIZED, (problem.to_json() for problem in kept))
+        self.progress.say("new problems: " + ", ".join(f"{count} {fate}" for fate, count in fates.items()))
+        return fates | {"sampled": sum(row["tokens"] for row in (*written, *answered))}
 
     def _in_shards(
         self,
