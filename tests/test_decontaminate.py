@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from small_runs import SMALL
+from small_runs import SMALL, Until
 
 import rstar_mini
 from rstar_mini.errors import UserError
@@ -130,10 +130,14 @@ def choice() -> tuple[list[str] | None, list[int] | None]:
 def test_a_run_keeps_the_report_and_the_counts(tmp_path) -> None:
     taken = load_problems("generated", "train", 24, *choice())[3]
     held = jsonl(tmp_path / "held.jsonl", taken.question)
-    run = rstar_mini.evolve("tiny", tmp_path / "run", 1, [*SMALL, f"problems.decontaminate=[{held}]"])
+    progress = Until("round 1: search")
+    with pytest.raises(KeyboardInterrupt):
+        rstar_mini.evolve("tiny", tmp_path / "run", 1, [*SMALL, f"problems.decontaminate=[{held}]"], progress)
+    run = rstar_mini.load_run(tmp_path / "run")
     report = json.loads((run.round(0) / "decontamination.json").read_text())
     row = {"problem": taken.id, "test_set": held, "test_problem": "held-1", "why": "same text"}
     assert report == {"test_sets": {"generated:test": 8820, held: 1}, "left_out": [row]}
     assert taken.question not in (run.round(0) / "decontamination.json").read_text()
     assert run.metrics()[0]["problems"] == {"training": 23, "heldout": 12, "contaminated": 1, "without_answer": 0}
-    assert taken.id not in {tree.problem.id for tree in run.trees(1)} and run.verify() == []
+    assert f"23 training problems; 1 left out because they stand in generated:test, {held}" in progress.said
+    assert progress.stages["round 1: search"] == 23 and run.verify() == []

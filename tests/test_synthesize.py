@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from small_runs import SMALL, digests
+from small_runs import SMALL, Until, digests
 
 import rstar_mini
 from rstar_mini.errors import UserError
@@ -179,17 +179,13 @@ def test_an_interrupted_synthesis_goes_on_where_it_stopped(synthetic, tmp_path) 
 
 
 def test_the_base_model_itself_may_write_nothing_usable(tmp_path) -> None:
-    said: list[str] = []
-
-    class Listen(Silent):
-        def say(self, text: str) -> None:
-            said.append(text)
-
+    progress = Until("round 1: search")
     changes = [*SMALL, "evaluation.limit=2", "synthesis={limit: 4, max_tokens: 16}"]
-    run = rstar_mini.evolve("tiny", tmp_path / "run", 1, changes, Listen())
-    counts = run.metrics()[0]["synthesis"]
+    with pytest.raises(KeyboardInterrupt):
+        rstar_mini.evolve("tiny", tmp_path / "run", 1, changes, progress)
+    counts = rstar_mini.load_run(tmp_path / "run").metrics()[0]["synthesis"]
     assert counts["asked"] == 4 == sum(counts[fate] for fate in ("malformed", "duplicate", "disagreed", "kept"))
-    assert any(line.startswith("new problems: 4 asked, ") for line in said)
+    assert any(line.startswith("new problems: 4 asked, ") for line in progress.said)
 
 
 def test_a_key_of_the_section_is_suggested_where_it_belongs() -> None:
