@@ -11,7 +11,18 @@ from rstar_mini.problems.sets import SETS, fitting
 from rstar_mini.types import Problem
 
 BENCHMARKS = Path(__file__).parents[2] / "shared" / "benchmarks"
-CONFIGURED = "---\nconfigs:\n- config_name: {}\n  data_files:\n  - split: {}\n    path: {}\n---\n"
+CONFIGURED = """---
+configs:
+- config_name: {0}
+  data_files:
+  - split: {1}
+    path: {2}
+- config_name: another
+  data_files:
+  - split: {1}
+    path: {2}
+---
+"""
 
 MIRROR = {
     "openai/gsm8k": {

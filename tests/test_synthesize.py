@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from small_runs import SMALL, Until, digests
@@ -10,7 +10,8 @@ from small_runs import SMALL, Until, digests
 import rstar_mini
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.models import Models
-from rstar_mini.policy import ScriptedPolicy
+from rstar_mini.policy import Request, ScriptedPolicy
+from rstar_mini.policy.endpoint import EndpointPolicy
 from rstar_mini.problems.decontaminate import Contamination
 from rstar_mini.problems.synthesize import REWRITE, most_agreed, new_problems, question_in, rewrite
 from rstar_mini.progress import Silent
@@ -92,6 +93,15 @@ def test_votes_are_counted_over_samples_that_ran(printed: list[str], agreed: tup
         expander = Expander(solver(*printed), box, seed="s", ground_truth=False)
         [tree] = sample([Problem("p", "q", "")], expander, 10, 1.0)
     assert most_agreed(tree) == agreed
+
+
+def test_an_endpoint_is_asked_with_the_prompt_and_for_as_many_tokens_as_a_problem_needs(tmp_path) -> None:
+    changes = ["policy.engine=endpoint", "policy.url=http://localhost:1/v1", "policy.served_model=teacher"]
+    models = Models(load_recipe("tiny", changes), tmp_path)
+    with closing(models.searching_policy(1, Prompt(REWRITE), 200)) as writer:
+        assert isinstance(writer, EndpointPolicy)
+        body = writer.body(Request(Problem("s", "What is 1 + 1?", "2"), (), 1, 0), 1.0)
+    assert body["prompt"].endswith("Problem: What is 1 + 1?\nNew problem:") and body["max_tokens"] == 200
 
 
 SYNTHESIS = "synthesis={limit: 20, per_problem: 2, samples: 4, agree: 3}"
