@@ -36,6 +36,8 @@ def test_the_prompt_shows_a_problem_and_asks_for_another() -> None:
     [
         (f" How many are 2 and 3?\n{END}", "How many are 2 and 3?"),
         ("How many are 2 and", None),
+        ("How many are 2 and 3?\n\nNow the solution: 2 and", "How many are 2 and 3?"),
+        ("How many?\n\n<code>\nprint(5)\n<end_of_step>", "How many?"),
         (f" {END}", None),
         ("How many are 2 and 3?<end_of_step>", None),
         (f"How many?\n<code>\nprint(5)\n{END}", None),

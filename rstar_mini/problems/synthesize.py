@@ -40,10 +40,15 @@ def rewrite(
 
 
 def question_in(text: str) -> str | None:
-    """The new question; None when the text is none: not finished, empty, or a solution or further problems after it."""
-    question = text.removesuffix(END_ANSWER).strip()
+    """The new question: what stands before the closing tag or, as small models forget it, the first of many paragraphs.
+
+    None when nothing stands there, when it is not finished, or when a solution or further problems come with it.
+    """
+    before, tag, _ = text.partition(END_ANSWER)
+    first, gap, _ = before.strip().partition("\n\n")
+    question = before.strip() if tag else first.strip() if gap else ""
     more = any(tag in question for tag in TAGS) or "problem:" in question.lower()
-    return question if text.endswith(END_ANSWER) and question and not more else None
+    return question if question and not more else None
 
 
 def new_problems(
