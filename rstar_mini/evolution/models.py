@@ -9,7 +9,6 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.adapters import SharedBase, View
-from rstar_mini.evaluation.chat import ASK, WORDS
 from rstar_mini.evolution.capacity import capacity
 from rstar_mini.models import DTYPES, device, load_base, load_policy, load_ppm, no_four_bits
 from rstar_mini.paths import data_file
@@ -91,19 +90,15 @@ class Models:
         moved: PreTrainedModel = model.to(device=device(), dtype=self.dtype)  # type: ignore[call-arg]  # hidden by transformers
         return moved
 
-    def policy(self, number: int) -> Policy:
+    def policy(self, number: int, prompt: Prompt | None = None, max_tokens: int | None = None) -> Policy:
         """The policy of a round, to be closed after use; round 0 is the base.
+
+        Another prompt and length than those of the round's steps are for other texts, such as new problems.
 
         Raises:
             UserError: the recipe wants vLLM, which is not there or does not start.
         """
-        return self._engine(number, self.prompt(number), self.settings.max_step_tokens)
-
-    def chatting(self) -> Policy:
-        """The base as it was when it came, asked in its own chat template; to be closed after use."""
-        return self._engine(0, chat_prompt(self.tokenizer, ask=ASK), WORDS)
-
-    def _engine(self, number: int, prompt: Prompt, most: int) -> Policy:
+        prompt, most = prompt or self.prompt(number), max_tokens or self.settings.max_step_tokens
         if self.settings.engine == "vllm":
             weights = self.weights(number).to(self.dtype)  # type: ignore[arg-type]  # as in `_placed`
             return VllmPolicy(weights, self.tokenizer, prompt, most, self.capacity.batch_rows)
@@ -114,16 +109,17 @@ class Models:
         rows, cache = self.capacity.batch_rows, self.capacity.cache_mb << 20
         return TransformersPolicy(model, self.tokenizer, prompt, most, rows, cache)
 
-    def searching_policy(self, number: int) -> Policy:
-        """The policy that makes the data of a round, to be closed after use: that of the round before.
+    def searching_policy(self, number: int, prompt: Prompt | None = None, max_tokens: int | None = None) -> Policy:
+        """The policy that makes the data of a round, to be closed after use: that of the round before; see `policy`.
 
         But in round 1 it is the endpoint when the recipe has one, as the paper's is a larger model that is not trained.
         """
         if self.settings.engine == "endpoint" and number == 1:
             assert self.settings.url and self.settings.served_model
-            how = self.tokenizer, self.prompt(0), self.settings.max_step_tokens, self.capacity.batch_rows
+            prompt, most = prompt or self.prompt(0), max_tokens or self.settings.max_step_tokens
+            how = self.tokenizer, prompt, most, self.capacity.batch_rows
             return EndpointPolicy(self.settings.url, self.settings.served_model, *how)
-        return self.policy(number - 1)
+        return self.policy(number - 1, prompt, max_tokens)
 
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""

@@ -18,11 +18,39 @@ class Section(BaseModel):
 class Problems(Section):
     """Which problems the rounds search."""
 
-    path: str = Field("generated", description="'generated', a JSONL file with question and answer, or a Hub data set")
-    split: str = Field("train", description="split of a generated or Hub data set")
+    path: str = Field(
+        "generated",
+        description="'generated', a known set such as gsm8k (rstar_mini/problems/sets.py), a JSONL file with question "
+        "and answer, or a Hub data set",
+    )
+    split: str = Field("train", description="split of a generated, known or Hub data set")
     limit: PositiveInt | None = Field(None, description="use the first so many problems")
-    families: list[str] | None = Field(None, description="only these families of generated problems")
-    levels: list[PositiveInt] | None = Field(None, description="only these levels")
+    families: list[str] | None = Field(
+        None, description="only these families: kinds of generated problems, subjects of MATH, sources of NuminaMath"
+    )
+    levels: list[PositiveInt] | None = Field(None, description="only these levels; a difficulty of 4.5 is level 4")
+    decontaminate: list[str] = Field(
+        [],
+        description="test sets, as math500, gsm8k:test (test is the default) or a JSONL file; problems that stand in "
+        "one of them are left out, and in any case those of the evaluation set",
+    )
+
+
+class Synthesis(Section):
+    """New problems, made before round 1 by the model that searches in it and labelled by agreement (section 3.4.1)."""
+
+    limit: PositiveInt | None = Field(None, description="rewrite the first so many problems; default: all")
+    per_problem: PositiveInt = Field(1, description="new problems asked for, for each of these")
+    max_tokens: PositiveInt = Field(256, description="a new problem that has not ended by then is dropped")
+    samples: PositiveInt = Field(10, description="solutions sampled of each new problem")
+    agree: PositiveInt = Field(3, description="it is kept when at least so many of them have the same final answer")
+    temperature: float = Field(1.0, gt=0, description="sampling temperature of new problems and their solutions")
+
+    @model_validator(mode="after")
+    def _so_many_can_agree(self) -> Self:
+        if self.agree > self.samples:
+            raise ValueError(f"agree {self.agree} is more than samples {self.samples}")
+        return self
 
 
 class PolicySettings(Section):
@@ -185,7 +213,7 @@ class Evaluation(Section):
 class Allowance(Section):
     """What a whole run is meant to cost; the run says so when it needs more."""
 
-    tokens: PositiveInt = Field(description="tokens sampled in search and evaluation")
+    tokens: PositiveInt = Field(description="tokens sampled in search, synthesis and evaluation")
     training_steps: PositiveInt = Field(description="optimiser steps of all policies and PPMs")
     programs: PositiveInt = Field(description="distinct programs run in the sandbox")
 
@@ -201,6 +229,7 @@ class Recipe(Section):
         "mcts", description="'rejection' samples whole solutions instead of searching"
     )
     problems: Problems = Problems()
+    synthesis: Synthesis | None = Field(None, description="new problems beside those; default: none")
     policy: PolicySettings = PolicySettings()
     sandbox: SandboxSettings = SandboxSettings()
     search: Search = Search()
