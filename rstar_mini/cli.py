@@ -169,6 +169,26 @@ def bench(
 
 
 @app.command()
+def plan(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")] = "tiny",
+    gpu: Annotated[str, typer.Option(help="t4, 3090, 4090, a100-40, h100, h200, or cpu: this machine.")] = "cpu",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")
+    ] = None,
+) -> None:
+    """Say what a recipe takes, before anything is downloaded: memory of each step, tokens, hours, disk."""
+    from rstar_mini.plan import plan as foretell
+    from rstar_mini.recipes import load_recipe
+    from rstar_mini.show.tables import costs_table, needs_table
+
+    made = foretell(load_recipe(recipe, overrides or []), gpu)
+    Console().print(needs_table(made))
+    Console().print(costs_table(made))
+    if not made.fits:
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify(run: RunArgument = DEFAULT_RUN) -> None:
     """Check every file of a run against the digest that was recorded when it was written."""
     from rstar_mini import api

@@ -17,7 +17,7 @@ from rstar_mini.recipes.schema import PolicySettings
 
 FILE = "capacity.json"
 _TEXT = 1024  # tokens of prompt and steps for which there is room in every row
-_CACHE_SHARE, _ROWS_SHARE = 1 / 4, 1 / 8  # of the free memory; policy and PPM have a cache each
+CACHE_SHARE, ROWS_SHARE = 1 / 4, 1 / 8  # of the free memory; policy and PPM have a cache each
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ def capacity(folder: Path, settings: PolicySettings, base: PreTrainedModel) -> C
     if (folder / FILE).exists():
         return Capacity(**read_json(folder / FILE))
     free = free_bytes()
-    rows = int(_ROWS_SHARE * free / (_token_bytes(base.config, settings) * (_TEXT + settings.max_step_tokens)))
+    rows = int(ROWS_SHARE * free / (_token_bytes(base.config, settings) * (_TEXT + settings.max_step_tokens)))
     return Capacity(
         settings.batch_rows or min(1024, max(8, rows)),
-        settings.cache_mb or max(64, int(_CACHE_SHARE * free / 2**20)),
+        settings.cache_mb or max(64, int(CACHE_SHARE * free / 2**20)),
         _adapters(settings, base, free),
     )
 
@@ -54,7 +54,7 @@ def _adapters(settings: PolicySettings, base: PreTrainedModel, free: int) -> Lit
         return None
     if settings.tuning == "qlora":
         return "switched"
-    return settings.adapters or ("merged" if 2 * 4 * base.num_parameters() < _CACHE_SHARE * free else "switched")
+    return settings.adapters or ("merged" if 2 * 4 * base.num_parameters() < CACHE_SHARE * free else "switched")
 
 
 def free_bytes() -> int:

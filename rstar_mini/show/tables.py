@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 
 from rstar_mini.evaluation.statistics import interval
+
+if TYPE_CHECKING:
+    from rstar_mini.plan import Plan
 
 HEADERS = ("round", "greedy", "vote", "mcts", "mcts - vote", "coverage", "PPM acc.")
 
@@ -25,6 +28,30 @@ def results_table(metrics: Sequence[Mapping[str, Any]]) -> Table:
         column.justify, column.no_wrap = "right", True
     for row in metrics:
         table.add_row(*(cell.replace(" [", "\n").removesuffix("]") for cell in result_cells(row)))
+    return table
+
+
+def needs_table(plan: Plan) -> Table:
+    """The most memory that each step of a round takes, and what to change where that is too much."""
+    caption = (
+        f"{plan.numbers / 1e9:.3g} billion numbers; download {plan.download_gb:,.1f} GB, disk {plan.disk_gb:,.1f} GB; "
+        "memory within 15 % of what was measured on an H200, elsewhere not checked"
+    )
+    title = f"{plan.recipe} on {plan.machine}: {plan.usable_gb:.1f} GB"
+    table = Table("step", "GB at most", "", title=title, caption=caption, box=box.SIMPLE_HEAD)
+    for need in plan.needs:
+        table.add_row(need.what, f"{need.peak_gb:.1f}", f"too much: {need.advice}" if need.advice else "fits")
+    return table
+
+
+def costs_table(plan: Plan) -> Table:
+    """What each round costs, roughly."""
+    caption = (
+        "rough: how long a policy's steps are and how soon its trees are solved may change this several times over"
+    )
+    table = Table("round", "tokens sampled", "tokens trained on", "hours", caption=caption, box=box.SIMPLE_HEAD)
+    for cost in plan.costs:
+        table.add_row(str(cost.number), f"{cost.sampled:.1e}", f"{cost.trained:.1e}", f"{cost.hours:.2g}")
     return table
 
 

@@ -1,0 +1,168 @@
+"""`rstar-mini plan`: what a recipe will take of a machine, before anything is downloaded or started.
+
+Peak memory follows formulas calibrated on measured peaks (`memory`). Tokens and hours are rough: they hang on how long
+a policy's steps are and how soon its trees are solved, so they may be wrong several times over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rstar_mini.plan.machine import Machine
+    from rstar_mini.plan.memory import Step
+    from rstar_mini.plan.shape import Shape
+    from rstar_mini.recipes import Recipe
+    from rstar_mini.recipes.schema import Round, Training
+
+TEXT = 512  # tokens of a problem with its solution
+OPENED, OF_LIMIT = 2, 0.5  # nodes that a rollout opens; length of a step over the limit
+LAYER_SECONDS, ROW_SECONDS = (
+    0.8e-3,
+    8e-6,
+)  # of one decoding step: measured on an H200, where starting kernels is what counts
+UTILISATION = {"full": 0.3, "lora": 0.15, "qlora": 0.07}  # of a machine's products, in training
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A step of a round with its peak in GB; `advice` says what to change where that is too much, else ""."""
+
+    what: str
+    peak_gb: float
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A round in rough figures: tokens sampled in search, tokens read in training, and hours."""
+
+    number: int
+    sampled: float
+    trained: float
+    hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a recipe needs on a machine; sizes in GB (10^9 bytes)."""
+
+    recipe: str
+    machine: str
+    usable_gb: float
+    numbers: int
+    download_gb: float
+    disk_gb: float
+    needs: tuple[Need, ...]
+    costs: tuple[Cost, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing has to be changed."""
+        return not any(need.advice for need in self.needs)
+
+
+def plan(recipe: Recipe, gpu: str) -> Plan:
+    """Plan a recipe for a machine.
+
+    Raises:
+        UserError: no such machine, or the base model's configuration cannot be read.
+    """
+    from rstar_mini.plan.machine import machine
+    from rstar_mini.plan.shape import shape
+
+    base, where = shape(recipe.policy.base), machine(gpu)
+    tuning = recipe.policy.tuning
+    per_round = 2 * (4.0 * base.adapters(recipe.policy.lora_rank) if tuning != "full" else 4.0 * base.numbers)
+    download = 0.0 if recipe.policy.base == "tiny" else 2.0 * base.numbers
+    rounds = len(recipe.rounds)
+    return Plan(
+        recipe.name,
+        where.name,
+        where.usable_gb,
+        base.numbers,
+        download / 1e9,
+        (download + rounds * 2 * per_round) / 1e9,  # the second half: checkpoints while a training is at work
+        (
+            _search_need(recipe, base, where),
+            _training_need(recipe, "sft", base, where),
+            _training_need(recipe, "ppm", base, where),
+        ),
+        tuple(_cost(recipe, number, base, where) for number in range(1, rounds + 1)),
+    )
+
+
+def _search_need(recipe: Recipe, base: Shape, where: Machine) -> Need:
+    """With the batch and the caches that a run chooses when the recipe leaves them open."""
+    from rstar_mini.evolution.capacity import CACHE_SHARE, ROWS_SHARE
+    from rstar_mini.plan.memory import Load, search_peak
+
+    policy, tuning = recipe.policy, recipe.policy.tuning
+    copies = 1 if tuning == "qlora" or policy.adapters == "switched" else 2
+    weights = copies * base.weights(tuning, 2) / 1e9
+    free = max(0.0, where.usable_gb - weights) * 1e9
+    token = 2.0 * base.kept
+    columns = TEXT + policy.max_step_tokens
+    rows = policy.batch_rows or int(min(1024, max(8, ROWS_SHARE * free / (token * columns))))
+    cache = 1e6 * policy.cache_mb if policy.cache_mb else CACHE_SHARE * free
+    siblings = max(each.candidates for each in recipe.rounds)
+    wide = max(1, rows // siblings) * (TEXT + siblings * policy.max_step_tokens)
+    read = min(8192, max(256, int(cache / (8 * token))))
+    load = Load(copies, int(2 * cache / token), rows, wide, read)
+    peak = search_peak(base, tuning, policy.lora_rank, load) / 1e9
+    return Need("search", peak, "" if peak <= where.usable_gb else _search_advice(recipe, weights, where))
+
+
+def _search_advice(recipe: Recipe, weights: float, where: Machine) -> str:
+    if weights > 0.8 * where.usable_gb:
+        if recipe.policy.tuning == "full":
+            return "policy.tuning=lora holds the base once"
+        return "policy.tuning=qlora" if recipe.policy.tuning == "lora" else "a larger GPU"
+    return "a smaller policy.batch_rows or policy.cache_mb, or leave both out"
+
+
+def _training_need(recipe: Recipe, part: str, base: Shape, where: Machine) -> Need:
+    from rstar_mini.plan.memory import training_peak
+
+    settings: Training = getattr(recipe, part)
+    step = _step(recipe, settings, part)
+    peak = training_peak(base, step) / 1e9
+    what = {"sft": "SFT", "ppm": "PPM training"}[part]
+    if peak <= where.usable_gb:
+        return Need(what, peak, "")
+    ways = {
+        f"{part}.recompute=true": replace(step, recompute=True),
+        f"{part}.micro_batch=1": _step(recipe, settings.model_copy(update={"micro_batch": 1}), part),
+        f"{part}.recompute=true {part}.micro_batch=1": replace(
+            _step(recipe, settings.model_copy(update={"micro_batch": 1}), part), recompute=True
+        ),
+    }
+    for way, other in ways.items():
+        if training_peak(base, other) / 1e9 <= where.usable_gb:
+            return Need(what, peak, way)
+    smaller = {"full": "policy.tuning=lora", "lora": "policy.tuning=qlora", "qlora": "a larger GPU"}
+    return Need(what, peak, smaller[recipe.policy.tuning])
+
+
+def _step(recipe: Recipe, settings: Training, part: str) -> Step:
+    from rstar_mini.plan.memory import Step
+
+    micro = min(settings.micro_batch or settings.batch, settings.batch)
+    tokens = micro * TEXT
+    labelled = tokens // 2 if part == "sft" else 0
+    return Step(recipe.policy.tuning, recipe.policy.lora_rank, tokens, labelled, settings.recompute)
+
+
+def _cost(recipe: Recipe, number: int, base: Shape, where: Machine) -> Cost:
+    settings: Round = recipe.rounds[number - 1]
+    problems = recipe.problems.limit or 10_000
+    rollouts = settings.rollouts + settings.extra_rollouts / 2
+    step = OF_LIMIT * recipe.policy.max_step_tokens
+    sampled = problems * rollouts * OPENED * settings.candidates * step
+    trained = problems * TEXT * (recipe.sft.per_problem * recipe.sft.epochs + 4 * recipe.ppm.epochs)
+    rows = recipe.policy.batch_rows or 1024
+    flops = 1e12 * where.tflops
+    seconds = base.layers * LAYER_SECONDS + rows * (ROW_SECONDS + 2 * base.linear / (0.4 * flops))
+    training = trained * 6 * base.linear / (UTILISATION[recipe.policy.tuning] * flops)
+    return Cost(number, sampled, trained, (sampled / rows * seconds * 1.5 + training) / 3600)
