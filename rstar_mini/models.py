@@ -20,6 +20,7 @@ from transformers.utils import logging
 from rstar_mini.code_cot import TAGS
 from rstar_mini.errors import UserError
 from rstar_mini.files import whole_folder
+from rstar_mini.hub import Repo
 from rstar_mini.paths import cache_dir, data_file
 from rstar_mini.ppm.model import ppm_from_policy
 
@@ -32,7 +33,7 @@ def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The base model in fp32 and its tokenizer, by 'tiny', 'smol', a folder, or a Hub name.
 
     Raises:
-        UserError: the model is not there and cannot be fetched.
+        UserError: the model is not on this machine and cannot be fetched, or is none that can write steps.
     """
     folder, options = name, {}
     if name == "tiny":
@@ -42,6 +43,8 @@ def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         if not weights:
             raise UserError("the 'smol' weights are not on this machine yet; run: rstar-mini fetch smol")
         folder, options = str(weights[0].parent), {"gguf_file": weights[0].name}
+    elif not Path(name).is_dir():
+        folder = str(Repo(name, "model").snapshot())
     try:
         # Reading a GGUF file shows a bar that no setting turns off; what goes wrong comes as an exception.
         with contextlib.redirect_stderr(io.StringIO()) if options else contextlib.nullcontext():
@@ -49,7 +52,7 @@ def load_base(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
             tokenizer = AutoTokenizer.from_pretrained(folder, **options)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot load the model '{name}': {reason}; give a folder, or connect to the Hub") from error
+        raise UserError(f"cannot load the model '{name}': {reason}; give another folder or Hub name") from error
     for tag in TAGS:
         if str(tokenizer.decode(tokenizer.encode(tag, add_special_tokens=False))).strip() != tag:
             raise UserError(f"the tokenizer of '{name}' cannot write the tag {tag}; its model could never end a step")

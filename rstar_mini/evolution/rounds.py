@@ -28,6 +28,7 @@ from rstar_mini.evolution.harvest import harvest
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Searcher
+from rstar_mini.fetch.room import hub_repos
 from rstar_mini.files import read_json, read_jsonl
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
@@ -55,6 +56,8 @@ class Evolution:
     def __init__(self, recipe: Recipe, path: Path, box: Sandbox, progress: Progress) -> None:
         torch.set_num_threads(recipe.threads)
         self.recipe, self.box, self.progress = recipe, box, progress
+        for repo in hub_repos(recipe):
+            repo.snapshot(progress)
         asked = recipe.problems
         self.problems = load_problems(asked.path, asked.split, asked.limit, asked.families, asked.levels)
         held = recipe.evaluation

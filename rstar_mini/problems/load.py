@@ -95,13 +95,16 @@ def _read_hub(name: str, split: str) -> Iterator[Problem]:
 
 
 def _hub_rows(name: str, split: str) -> Iterable[dict[str, Any]]:
-    try:
-        from datasets import load_dataset
+    from datasets import load_dataset
 
-        rows: Iterable[dict[str, Any]] = load_dataset(name, CONFIGS.get(name), split=split)
-    except Exception as error:  # the client lets through errors of several network libraries, without a common base
+    from rstar_mini.hub import Repo
+
+    folder = Repo(name, "dataset").snapshot()
+    try:
+        rows: Iterable[dict[str, Any]] = load_dataset(str(folder), CONFIGS.get(name), split=split)
+    except Exception as error:  # every format of a data set has its own errors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"cannot load '{name}' (split '{split}') from the Hub: {reason}; {INSTEAD}") from error
+        raise UserError(f"cannot read '{name}' (split '{split}') from the Hub: {reason}; {INSTEAD}") from error
     return rows
 
 
