@@ -36,6 +36,7 @@ from rstar_mini.progress import Progress, Silent
 # A repository often holds the same weights several times: these are what transformers reads.
 MODEL_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.tiktoken", "README.md", "LICENSE*"]
 NOT_MODEL_FILES = ["*/*", "consolidated*"]
+HUB_CACHE = Path(constants.HF_HUB_CACHE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Repo:
         Raises:
             UserError: no room on the disk, no network, or files that do not have the Hub's digest.
         """
-        check_room(self.cache or Path(constants.HF_HUB_CACHE), size(files))
+        check_room(self.cache or HUB_CACHE, size(files))
         progress.stage(f"{self}, MB", size(files) // 10**6)
         with told(self):
             for file in files:

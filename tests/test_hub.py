@@ -167,3 +167,25 @@ def test_a_cache_that_others_have_written_is_used_offline(python, tmp_path: Path
     )
     done = python(code, HF_HUB_CACHE=str(tmp_path / "other"), HF_HUB_OFFLINE="1")
     assert int(done.stdout) > 500_000, done.stderr
+
+
+def test_a_folder_that_was_carried_away_has_no_links_and_is_read_offline(
+    mirror: Mirror, python, tmp_path: Path
+) -> None:
+    code = FETCH.replace("Repo(sys.argv[1], sys.argv[2])", "Repo(sys.argv[1], sys.argv[2], Path(sys.argv[3]))")
+    for name, kind in (("org/tiny", "model"), ("org/sums", "dataset")):
+        done = python(code, name, kind, str(tmp_path / "room" / "hub"), HF_HUB_DISABLE_SYMLINKS="1")
+        assert done.returncode == 0, done.stderr
+    assert not [path for path in (tmp_path / "room").rglob("*") if path.is_symlink()]
+    weights = [path.stat().st_size for path in (tmp_path / "room").rglob("*") if path.is_file()]
+    assert weights.count((data_file("tiny-base") / "model.safetensors").stat().st_size) == 1
+    carried = shutil.copytree(tmp_path / "room", tmp_path / "stick")
+    shutil.rmtree(tmp_path / "room")
+    mirror.asked.clear()
+    read = (
+        "from rstar_mini.models import load_base\nfrom rstar_mini.problems import load_problems\n"
+        "load_base('org/tiny')\nprint(load_problems('org/sums')[0].answer)"
+    )
+    done = python(read, RSTAR_MINI_CACHE=str(carried), HF_HUB_OFFLINE="1")
+    assert done.stdout.strip() == "1", done.stderr
+    assert mirror.asked == []

