@@ -56,10 +56,10 @@ def export(
 ) -> None:
     """Write models, trajectories and pairs of a round for others, each with a card that says what was measured."""
     from rstar_mini import api
-    from rstar_mini.share import export as write
+    from rstar_mini.share import export_round
     from rstar_mini.show.progress import best_progress
 
     this = api.load_run(run)
     with best_progress() as progress:
-        for place in write(this, to, number, progress):
+        for place in export_round(this, to, number, progress):
             progress.say(place)

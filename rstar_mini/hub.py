@@ -81,7 +81,8 @@ class Repo:
             files: list[DryRunFileInfo] = snapshot_download(self.name, dry_run=True, **self._what())
             here = [file for file in files if Path(file.local_path).exists()]
             wrong = self._remove_wrong(here[0].commit_hash) if here else set()
-        return [file for file in files if file.will_download or file.filename in wrong]
+        wanted = [file for file in files if file.will_download or file.filename in wrong]
+        return sorted(wanted, key=lambda file: file.filename)
 
     def fetch(self, files: Sequence[DryRunFileInfo], progress: Progress) -> Path:
         """Fetch `files` (of `missing`), one after the other: those that are done need not be fetched again.
@@ -113,8 +114,7 @@ class Repo:
 
     def _remove_wrong(self, commit: str) -> set[str]:
         """Remove the files of a commit whose digest is not the Hub's; returns their names."""
-        where = {"repo_type": self.kind, "revision": commit, "cache_dir": self.cache}
-        found = HfApi().verify_repo_checksums(self.name, **where)
+        found = HfApi().verify_repo_checksums(self.name, repo_type=self.kind, revision=commit, cache_dir=self.cache)
         wrong = {mismatch["path"] for mismatch in found.mismatches}
         for name in wrong:
             path = found.verified_path / name

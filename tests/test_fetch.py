@@ -90,7 +90,9 @@ class Pip:
         return ""
 
     def wheel(self, words: list[str]) -> str:
-        Path(words[words.index("--wheel-dir") + 1], "rstar_mini-0.1.0-py3-none-any.whl").write_bytes(b"ours")
+        folder = Path(words[words.index("--wheel-dir") + 1])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "rstar_mini-0.1.0-py3-none-any.whl").write_bytes(b"ours")
         return ""
 
     def downloaded(self) -> list[str]:

@@ -38,12 +38,11 @@ def left_behind(folder: Path, silent: float, **changes: Any) -> None:
     (folder / OWNER).write_text(json.dumps(other | changes))
 
 
-@pytest.fixture(params=[errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
-def poor_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def make_poor(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """A file system without locks, and that cannot say when something is on the disk."""
 
     def unsupported(*_: Any) -> None:
-        raise OSError(request.param, os.strerror(request.param))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
     monkeypatch.setattr(os, "fsync", unsupported)
@@ -93,7 +92,9 @@ def test_who_was_silent_for_too_long_writes_nothing_more(made: Run, monkeypatch:
     assert digests(made.path) == before
 
 
-def test_without_locks_a_live_process_of_this_machine_is_seen(made: Run, poor_disk: None) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+def test_without_locks_a_live_process_of_this_machine_is_seen(made: Run, monkeypatch, number: int) -> None:
+    make_poor(monkeypatch, number)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         here = {"host": socket.gethostname(), "pid": other.pid}
         left_behind(made.path, silent=1, **here)
@@ -105,9 +106,10 @@ def test_without_locks_a_live_process_of_this_machine_is_seen(made: Run, poor_di
             pass
 
 
-def test_a_run_on_a_poor_file_system_is_stopped_and_goes_on(tmp_path: Path, poor_disk: None) -> None:
+def test_a_run_on_a_poor_file_system_is_stopped_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = [*SMALL, "problems.limit=8", "evaluation.limit=2"]
     rstar_mini.evolve("tiny", tmp_path / "whole", 1, changes)
+    make_poor(monkeypatch, errno.EOPNOTSUPP)
 
     class Stop(Silent):
         def stage(self, name: str, total: int) -> None:

@@ -24,10 +24,11 @@ from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Silent
 from rstar_mini.recipes import load_recipe
-from rstar_mini.share import export
+from rstar_mini.share import export_round
 from rstar_mini.share.cards import publishable
 from rstar_mini.show.tables import difference, share
 
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 LORA = [*SMALL, "sft.tuning=lora", "sft.lora_rank=4", "sft.lr=1e-2", "ppm.tuning=lora", "ppm.lora_rank=4"]
 FULL_PARTS = ["pairs", "policy", "ppm", "trajectories"]
 LORA_PARTS = ["pairs", "policy", "policy-merged", "ppm", "trajectories"]
@@ -37,7 +38,7 @@ LORA_PARTS = ["pairs", "policy", "policy-merged", "ppm", "trajectories"]
 def full(run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     """A small run and its export."""
     folder = tmp_path_factory.mktemp("shared") / "mine"
-    export(run, str(folder), None, Silent())
+    export_round(run, str(folder), None, Silent())
     return run, folder
 
 
@@ -46,7 +47,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     """The same with adapters, one round of it."""
     made = rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "lora", 1, LORA)
     folder = tmp_path_factory.mktemp("shared") / "mine"
-    export(made, str(folder), 1, Silent())
+    export_round(made, str(folder), 1, Silent())
     return made, folder
 
 
@@ -70,7 +71,7 @@ def steps(model: Any, tokenizer: Any, made: Run, number: int) -> list[list[str]]
     prompt = Models(made.recipe, made.path).prompt(number)
     policy = TransformersPolicy(model.eval(), tokenizer, prompt, 32, 64)
     problems = [tree.problem for tree in made.trees(number)[:3]]
-    return [[step.text for step in p.steps] for p in policy.propose([Request(p, (), 4, 5) for p in problems], 1.0)]
+    return [[step.text for step in row] for row in policy.propose([Request(p, (), 4, 5) for p in problems], 1.0)]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ HUB = "hub:"
 ADAPTER_CONFIG = "adapter_config.json"
 
 
-def export(run: Run, to: str, number: int | None, progress: Progress) -> list[str]:
+def export_round(run: Run, to: str, number: int | None, progress: Progress) -> list[str]:
     """Write a round for others, and return where each part is.
 
     policy/ (adapters as they are, or the whole model), policy-merged/ beside adapters, ppm/ (whole; none when the
