@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -147,4 +148,7 @@ def write_cache(folder: Path, kind: str, name: str, source: Path) -> None:
         blob.write_bytes(data)
         link = repo / "snapshots" / COMMIT / file.relative_to(source)
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(Path("../" * (len(link.relative_to(repo).parts) - 1)) / "blobs" / blob.name)
+        if os.name == "nt":  # where links need rights that most users do not have, and the client moves the file
+            blob.rename(link)
+        else:
+            link.symlink_to(Path("../" * (len(link.relative_to(repo).parts) - 1)) / "blobs" / blob.name)

@@ -53,7 +53,11 @@ def guarded(tmp_path: Path):
     (tmp_path / "guard" / "sitecustomize.py").write_text(GUARD)
     log = tmp_path / "connections"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    environment |= {"PYTHONPATH": f"{tmp_path / 'guard'}:{ROOT}", "GUARD_LOG": str(log), "HOME": str(tmp_path)}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "guard"), str(ROOT)]),
+        "GUARD_LOG": str(log),
+        "HOME": str(tmp_path),
+    }
     environment |= {"HF_HUB_DISABLE_XET": "1", "RSTAR_MINI_CACHE": str(tmp_path / "carried")}
 
     def run(code: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], str]:

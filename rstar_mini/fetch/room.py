@@ -48,8 +48,9 @@ def fetch(recipe: Recipe, to: Path | None, progress: Progress) -> None:
     parcels, troubles = [], []
     for plan in _plans(recipe, to, progress):
         try:
-            parcels.append(plan())
-            progress.say(f"{parcels[-1].name}: {megabytes(parcels[-1].size)} to fetch")
+            parcel = plan()
+            progress.say(f"{parcel.name}: {megabytes(parcel.size)} to fetch")
+            parcels.append(parcel)
         except UserError as error:
             troubles.append(str(error))
     for folder in dict.fromkeys(parcel.folder for parcel in parcels):

@@ -117,6 +117,8 @@ def _write(run: Run, number: int, folder: Path, places: dict[str, str], on_hub: 
         if part.name not in TABULAR:
             models.tokenizer.save_pretrained(folder / part.name)
         (folder / part.name / "README.md").write_text(card(run, number, part, places, on_hub), "utf-8")
+        for file in (folder / part.name).iterdir():
+            file.chmod(0o644)  # weights are written for their owner alone
         progress.advance()
 
 
