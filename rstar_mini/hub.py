@@ -41,11 +41,15 @@ HUB_CACHE = Path(constants.HF_HUB_CACHE)
 
 @dataclass(frozen=True, slots=True)
 class Repo:
-    """A model or a data set of the Hub; `cache` is the folder of such files, by default that of the Hub's client."""
+    """A model or a data set of the Hub, or one configuration of a data set.
+
+    `cache` is the folder of such files, by default that of the Hub's client.
+    """
 
     name: str
     kind: Literal["model", "dataset"]
     cache: Path | None = None
+    config: str | None = None
 
     def __str__(self) -> str:
         return f"the {'model' if self.kind == 'model' else 'data set'} '{self.name}'"
@@ -109,8 +113,10 @@ class Repo:
         return folder
 
     def _what(self) -> dict[str, Any]:
-        patterns = {"allow_patterns": MODEL_FILES, "ignore_patterns": NOT_MODEL_FILES} if self.kind == "model" else {}
-        return {"repo_type": self.kind, "cache_dir": self.cache} | patterns
+        where = {"repo_type": self.kind, "cache_dir": self.cache}
+        if self.kind == "model":
+            return where | {"allow_patterns": MODEL_FILES, "ignore_patterns": NOT_MODEL_FILES}
+        return where | ({"allow_patterns": ["README.md", f"*{self.config}/*"]} if self.config else {})
 
     def _remove_wrong(self, commit: str) -> set[str]:
         """Remove the files of a commit whose digest is not the Hub's; returns their names."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from rstar_mini.errors import UserError
 
 PLAIN = "{question}\n"
 PAPER = "<|user|>:\n{question}\n<|assistant|>: Let's think step by step and solve the problem with code.\n"
@@ -34,6 +37,9 @@ DEMONSTRATIONS: Sequence[tuple[str, str]] = (
 """Two worked examples, as in the paper's round 1, for a pretrained base policy that has not seen the format."""
 
 
+CHAT = "chat"  # in the place of a template's name: the one that comes with the model
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A template with `{question}`, after worked (question, solution) pairs when a model has to be shown the format."""
@@ -45,3 +51,25 @@ class Prompt:
         """The text before the first step."""
         shown = "".join(self.template.format(question=q) + solution + "\n\n" for q, solution in self.shots)
         return (INSTRUCTION + shown if shown else "") + self.template.format(question=question)
+
+
+def chat_prompt(tokenizer: Any, shots: Sequence[tuple[str, str]] = (), ask: str = "{question}") -> Prompt:
+    """The model's own chat template, with worked examples as earlier turns; `ask` is what the user says.
+
+    Args:
+        tokenizer: of transformers.
+
+    Raises:
+        UserError: the tokenizer has no chat template.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise UserError(f"{tokenizer.name_or_path} has no chat template; use policy.prompt plain or paper")
+    turns = []
+    for question, solution in shots:
+        turns += [("user", ask.format(question=question)), ("assistant", solution)]
+    turns.append(("user", ask.format(question="{question}")))
+    if shots:
+        turns[0] = ("user", INSTRUCTION + turns[0][1])
+    messages = [{"role": role, "content": content} for role, content in turns]
+    text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return Prompt(text.replace("{", "{{").replace("}", "}}").replace("{{question}}", "{question}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import PeftModel
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -117,8 +117,14 @@ class ProgressCallback(TrainerCallback):
             )
 
 
-def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
-    """Keyword arguments of TRL's configuration classes for one training run."""
+def trainer_settings(settings: Training, seed: int, model: AnyModel) -> dict[str, Any]:
+    """Keyword arguments of TRL's configuration classes for one training run.
+
+    Not mixed precision: a frozen base computes in its own, and what is trained is fp32. Only gradients that pass
+    through an fp16 base need the trainer, which scales the loss so that small ones do not vanish. On 4 bits every
+    gigabyte counts, so there the optimiser's state is in 8 bits, and moves to the main memory when need be.
+    """
+    four_bits = bool(getattr(model, "is_loaded_in_4bit", False))
     micro = min(settings.micro_batch or settings.batch, settings.batch)
     return {
         "num_train_epochs": settings.epochs,
@@ -132,7 +138,10 @@ def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
         "data_seed": seed,
         "max_length": None,
         "bf16": False,
-        "activation_checkpointing": False,
+        "fp16": model.dtype == torch.float16 and torch.cuda.is_available(),
+        "optim": "paged_adamw_8bit" if four_bits and torch.cuda.is_available() else "adamw_torch_fused",
+        "activation_checkpointing": settings.recompute,
+        "activation_checkpointing_kwargs": {"use_reentrant": False} if settings.recompute else None,
         "train_sampling_strategy": "group_by_length",
         "save_strategy": "no",
         "save_total_limit": 2,
@@ -146,21 +155,15 @@ def trainer_settings(settings: Training, seed: int) -> dict[str, Any]:
     }
 
 
-def with_adapters(model: PreTrainedModel, settings: Training, task: TaskType) -> AnyModel:
-    """The model itself, or wrapped in LoRA adapters on all its linear layers."""
-    if settings.tuning == "full":
-        return model
-    config = LoraConfig(
-        task_type=task, r=settings.lora_rank, lora_alpha=2 * settings.lora_rank, target_modules="all-linear"
-    )
-    return get_peft_model(model, config)
-
-
 def run_trainer(trainer: Trainer, progress: Progress, name: str, checkpoint_seconds: float) -> list[dict[str, float]]:
     """Train, going on from the last checkpoint; return the log rows that carry a loss (timings left out)."""
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(progress, name))
     trainer.add_callback(CheckpointCallback(checkpoint_seconds))
+    model: AnyModel = trainer.model  # type: ignore[assignment]  # None is for model_init, which is never used here
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # TRL turns adapters on a 4-bit base into bf16, in which small steps are lost
+            parameter.data = parameter.data.float()
     checkpoint = last_checkpoint(Path(str(trainer.args.output_dir)))
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # else every resuming warns of tied weights, which are not in checkpoints
@@ -169,8 +172,8 @@ def run_trainer(trainer: Trainer, progress: Progress, name: str, checkpoint_seco
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         logging.set_verbosity(verbosity)
-    trainer.model.eval().cpu()  # type: ignore[union-attr]  # None is there for model_init, which is never used here
-    if not all(parameter.isfinite().all() for parameter in trainer.model.parameters()):  # type: ignore[union-attr]
+        model.activation_checkpointing_disable()  # else the next training on this base would recompute too
+    if not all(parameter.isfinite().all() for parameter in model.eval().parameters() if parameter.requires_grad):
         raise UserError(f"{name}: the weights are not numbers after step {trainer.state.global_step}; lower lr")
     return [
         {key: round(row[key], 6) for key in ("step", "loss", "accuracy") if key in row}

@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from rstar_mini.progress import Silent
+
 SMALL = [
     "problems.limit=24",
     "search.shard=16",
@@ -15,6 +17,23 @@ SMALL = [
     " {annotation: ppm, candidates: 4, rollouts: 4, unsolved_rollouts: [2], new_seeds: 1}]",
 ]
 DIARY = ("events.jsonl", "digests.jsonl", "lock", "owner.json")
+
+
+class Until(Silent):
+    """Interrupts a run when the stage of this name begins; keeps what was said, and the units of each stage."""
+
+    def __init__(self, stage: str) -> None:
+        self.last = stage
+        self.said: list[str] = []
+        self.stages: dict[str, int] = {}
+
+    def stage(self, name: str, total: int) -> None:
+        self.stages[name] = total
+        if name == self.last:
+            raise KeyboardInterrupt
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -28,7 +28,8 @@ def refused(*arguments: str, run: Path) -> str:
     [
         (GOOD + "{broken\n", "line 2"),
         (GOOD + '{"question": "3 + 3?"}\n', "line 2"),
-        (GOOD + '{"question": "3 + 3?", "answer": ""}\n', "line 2"),
+        (GOOD + '{"question": "", "answer": "6"}\n', "line 2"),
+        ('{"question": "3 + 3?", "answer": ""}\n', "rows without a final answer: 1"),
         ("", "empty"),
     ],
 )

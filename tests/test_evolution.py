@@ -124,7 +124,7 @@ def test_evaluation_over_seeds_is_kept_and_pooled(run):
 
 def test_the_papers_round_recipe():
     """Section 3.4: terminal-guided twice, PPM-augmented twice; more rollouts, then new seeds, in round 4 only."""
-    rounds = load_recipe("smol").rounds
+    rounds = load_recipe("paper").rounds
     assert [r.annotation for r in rounds] == ["terminal", "terminal", "ppm", "ppm"]
     assert [r.candidates for r in rounds] == [5, 8, 8, 16] and [r.rollouts for r in rounds] == [8, 16, 16, 16]
     assert [r.extra_rollouts for r in rounds] == [0, 16, 16, 16]

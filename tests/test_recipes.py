@@ -33,7 +33,7 @@ def test_shipped_recipes_are_valid_and_carry_their_own_name() -> None:
 
 
 def test_shipped_recipes_follow_the_four_rounds_of_the_paper() -> None:
-    for name in ("tiny", "smol"):
+    for name in recipe_names():
         rounds = load_recipe(name).rounds
         assert [r.annotation for r in rounds] == ["terminal", "terminal", "ppm", "ppm"]
         assert rounds[3].unsolved_rollouts and rounds[3].new_seeds
@@ -136,7 +136,7 @@ def test_every_mistake_is_told_at_once() -> None:
 
 def test_a_missing_recipe_suggests_the_shipped_ones(tmp_path: Path) -> None:
     assert "did you mean tiny?" in refused("tinny")
-    assert "shipped: smol, tiny" in refused(tmp_path / "absent.yaml")
+    assert "qwen2.5-math-7b-qlora, smol, tiny)" in refused(tmp_path / "absent.yaml")
     assert str(tmp_path) in refused(tmp_path)
 
 

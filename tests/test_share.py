@@ -30,7 +30,7 @@ from rstar_mini.share.cards import publishable
 from rstar_mini.show.tables import difference, share
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-LORA = [*SMALL, "sft.tuning=lora", "sft.lora_rank=4", "sft.lr=1e-2", "ppm.tuning=lora", "ppm.lora_rank=4"]
+LORA = [*SMALL, "policy.tuning=lora", "policy.lora_rank=4", "policy.adapters=merged", "sft.lr=1e-2"]
 FULL_PARTS = ["pairs", "policy", "ppm", "trajectories"]
 LORA_PARTS = ["pairs", "policy", "policy-merged", "ppm", "trajectories"]
 
@@ -161,8 +161,10 @@ def test_a_recipe_is_shared_without_what_is_only_here(tmp_path: Path) -> None:
     (tmp_path / "secret.jsonl").touch()
     server = ["policy.engine=endpoint", "policy.url=http://intern.example:8000/v1", "policy.served_model=m"]
     ours = [f"policy.base={tmp_path}/base", f"problems.path={tmp_path}/secret.jsonl"]
+    ours.append(f"problems.decontaminate=[math500, {tmp_path}/mine.jsonl]")
     shared = publishable(load_recipe("tiny", [*server, *ours]))
     assert (shared.policy.base, shared.problems.path) == ("base", "secret.jsonl")
+    assert shared.problems.decontaminate == ["math500", "mine.jsonl"]
     assert "intern" not in str(shared) and str(tmp_path) not in str(shared)
 
 

@@ -8,22 +8,27 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from peft import TaskType
+from transformers import PreTrainedModel
+
 from rstar_mini import api
+from rstar_mini.adapters import with_lora
 from rstar_mini.bench.measure import Row, in_turn, row, seconds
 from rstar_mini.bench.searching import Models
 from rstar_mini.code_cot import split_steps
 from rstar_mini.finetune.sft import encode_trajectory, train_policy
-from rstar_mini.models import load_base
+from rstar_mini.models import DTYPES, load_base
 from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm import Pair
 from rstar_mini.ppm.base import Scorer
-from rstar_mini.ppm.model import encode_pair, train_ppm
+from rstar_mini.ppm.model import encode_pair, ppm_from_policy, train_ppm
 from rstar_mini.problems import load_problems
 from rstar_mini.progress import Silent
 from rstar_mini.prompts import TEMPLATES, Prompt
 from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, search
+from rstar_mini.training import AnyModel
 from rstar_mini.types import Problem, Step, Trajectory
 
 PROGRAMS = 200
@@ -76,7 +81,7 @@ def trainings(recipe: Recipe, repeats: int) -> list[Row]:
     """Tokens a second of SFT on worked solutions, and of PPM training on their first steps against other problems'."""
     prompt = Prompt(TEMPLATES[recipe.policy.prompt])
     solved = [p for p in load_problems("generated", "train", None, None, [1, 2]) if p.solution]
-    solved = solved[: 256 if recipe.sft.tuning == "full" else 16]
+    solved = solved[: 256 if recipe.policy.tuning == "full" else 16]
     trajectories = [Trajectory(p, tuple(split_steps(p.solution or ""))) for p in solved]
     firsts = [trajectory.steps[0].text for trajectory in trajectories]
     pairs = [
@@ -92,13 +97,20 @@ def trainings(recipe: Recipe, repeats: int) -> list[Row]:
         "PPM": sum(len(each["chosen_ids"]) + len(each["rejected_ids"]) for each in encoded),
     }
 
+    def adapted(model: PreTrainedModel, task: TaskType) -> AnyModel:
+        if recipe.policy.tuning == "full":
+            return model
+        return with_lora(model.to(DTYPES[recipe.policy.dtype]), recipe.policy.lora_rank, task)  # type: ignore[arg-type]
+
     def sft(folder: Path) -> None:
         settings = recipe.sft.model_copy(update={"epochs": 1.0})
-        train_policy(load_base(recipe.policy.base)[0], tokenizer, prompt, trajectories, settings, 0, Silent(), folder)
+        model = adapted(load_base(recipe.policy.base)[0], TaskType.CAUSAL_LM)
+        train_policy(model, tokenizer, prompt, trajectories, settings, 0, Silent(), folder)
 
     def ppm(folder: Path) -> None:
         settings = recipe.ppm.model_copy(update={"epochs": 1.0})
-        train_ppm(policy, tokenizer, prompt, pairs, settings, 0, Silent(), folder)
+        model = adapted(ppm_from_policy(policy), TaskType.SEQ_CLS)
+        train_ppm(model, tokenizer, prompt, pairs, settings, 0, Silent(), folder)
 
     def rate(name: str, train: Callable[[Path], None]) -> Callable[[], float]:
         def timed() -> float:
@@ -109,7 +121,7 @@ def trainings(recipe: Recipe, repeats: int) -> list[Row]:
 
     rates = in_turn([rate("SFT", sft), rate("PPM", ppm)], repeats)
     return [
-        row(f"training, {name}, {len(solved)} sequences or pairs, {recipe.sft.tuning}", "tokens/s", values)
+        row(f"training, {name}, {len(solved)} sequences or pairs, {recipe.policy.tuning}", "tokens/s", values)
         for name, values in zip(counts, rates, strict=True)
     ]
 

@@ -12,9 +12,9 @@ import torch
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evaluation.systems import Outcome, evaluate
 from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.problems import heldout
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import read_json
-from rstar_mini.problems import load_problems
 from rstar_mini.progress import Progress
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem
@@ -26,8 +26,7 @@ def evaluate_seeds(
     """Every round under every seed, and pooled over the seeds; writes evaluation.json."""
     recipe = run.recipe
     torch.set_num_threads(recipe.threads)
-    held = recipe.evaluation
-    problems = load_problems(held.path, held.split, limit, recipe.problems.families, recipe.problems.levels)
+    problems = heldout(recipe, limit)[0]
     models = Models(recipe, run.path)
     result: dict[str, Any] = {"rounds": []}
     with Sandbox(**recipe.sandbox.model_dump()) as box:

@@ -9,12 +9,13 @@ from rstar_mini.recipes.schema import Allowance
 
 
 def spent(metrics: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Tokens (sampled in search; sampled or read by the PPM in evaluation), training steps and distinct programs."""
+    """Tokens (sampled in search and synthesis; sampled or read by the PPM in evaluation), training steps, programs."""
     evaluated = sum(
         round(system["tokens"] * system["n"]) for row in metrics for system in row["evaluation"]["systems"].values()
     )
     return {
-        "tokens": evaluated + sum(row["search"]["sampled"] for row in metrics if "search" in row),
+        "tokens": evaluated
+        + sum(row[part]["sampled"] for row in metrics for part in ("search", "synthesis") if part in row),
         "training_steps": sum(row[name]["steps"] for row in metrics for name in ("sft", "ppm") if name in row),
         "programs": sum(row["search"]["programs"] for row in metrics if "search" in row),
     }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import torch
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from rstar_mini.files import read_json
 from rstar_mini.policy.tree_attention import kv_shape
@@ -21,13 +22,17 @@ _CACHE_SHARE, _ROWS_SHARE = 1 / 4, 1 / 8  # of the free memory; policy and PPM h
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Most candidates decoded together, and megabytes that keys and values of a model's trees may take."""
+    """Most candidates decoded together, and megabytes that keys and values of a model's trees may take.
+
+    `adapters` says how search uses them, None without any.
+    """
 
     batch_rows: int
     cache_mb: int
+    adapters: Literal["merged", "switched"] | None = None
 
 
-def capacity(folder: Path, settings: PolicySettings, config: PreTrainedConfig) -> Capacity:
+def capacity(folder: Path, settings: PolicySettings, base: PreTrainedModel) -> Capacity:
     """What the run in `folder` has chosen; else what the recipe says, or what fits into the free memory now.
 
     Kept, because rounding depends on what is decoded together: a run that goes on elsewhere goes on the same.
@@ -35,10 +40,21 @@ def capacity(folder: Path, settings: PolicySettings, config: PreTrainedConfig) -
     if (folder / FILE).exists():
         return Capacity(**read_json(folder / FILE))
     free = free_bytes()
-    rows = int(_ROWS_SHARE * free / (_token_bytes(config, settings) * (_TEXT + settings.max_step_tokens)))
+    rows = int(_ROWS_SHARE * free / (_token_bytes(base.config, settings) * (_TEXT + settings.max_step_tokens)))
     return Capacity(
-        settings.batch_rows or min(1024, max(8, rows)), settings.cache_mb or max(64, int(_CACHE_SHARE * free / 2**20))
+        settings.batch_rows or min(1024, max(8, rows)),
+        settings.cache_mb or max(64, int(_CACHE_SHARE * free / 2**20)),
+        _adapters(settings, base, free),
     )
+
+
+def _adapters(settings: PolicySettings, base: PreTrainedModel, free: int) -> Literal["merged", "switched"] | None:
+    """Merged where two copies in fp32, as they are merged, leave most of the free memory to search."""
+    if settings.tuning == "full":
+        return None
+    if settings.tuning == "qlora":
+        return "switched"
+    return settings.adapters or ("merged" if 2 * 4 * base.num_parameters() < _CACHE_SHARE * free else "switched")
 
 
 def free_bytes() -> int:
@@ -48,4 +64,4 @@ def free_bytes() -> int:
 
 def _token_bytes(config: PreTrainedConfig, settings: PolicySettings) -> int:
     """Bytes of the keys and values of one token."""
-    return math.prod(kv_shape(config)) * (2 if settings.dtype == "bf16" else 4)
+    return math.prod(kv_shape(config)) * (4 if settings.dtype == "fp32" else 2)

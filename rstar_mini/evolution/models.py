@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from rstar_mini.adapters import SharedBase, View
 from rstar_mini.evolution.capacity import capacity
-from rstar_mini.models import DTYPES, load_base, load_policy, load_ppm
+from rstar_mini.models import DTYPES, device, load_base, load_policy, load_ppm, no_four_bits
 from rstar_mini.paths import data_file
 from rstar_mini.policy import Policy
 from rstar_mini.policy.endpoint import EndpointPolicy
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.policy.vllm_server import VllmPolicy
+from rstar_mini.ppm.model import ppm_from_policy
 from rstar_mini.ppm.scorer import PPMScorer
-from rstar_mini.prompts import DEMONSTRATIONS, TEMPLATES, Prompt
+from rstar_mini.prompts import CHAT, DEMONSTRATIONS, TEMPLATES, Prompt, chat_prompt
 from rstar_mini.recipes import Recipe
+from rstar_mini.recipes.schema import PolicySettings
+from rstar_mini.training import AnyModel
 
 SHIPPED = "tiny-evolved"
 
@@ -24,62 +29,122 @@ SHIPPED = "tiny-evolved"
 class Models:
     """The models of a run: the base and what the rounds made of it, each loaded when it is asked for.
 
+    `notes` says what of the recipe this machine does in another way.
+
     Args:
-        recipe: names the base, the prompt and the precision of search.
+        recipe: names the base, the prompt, what is trained, and the precision of search.
         folder: holds round-1/policy, round-1/ppm and so on; of the shipped weights only the last round is there.
     """
 
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         self.recipe, self.folder = recipe, folder
-        base, self.tokenizer = load_base(recipe.policy.base)
-        self.capacity = capacity(folder, recipe.policy, base.config)
+        self.settings, self.notes = possible(recipe.policy)
+        self.dtype = DTYPES[self.settings.dtype]
+        base, self.tokenizer = self._load()
+        self.capacity = capacity(folder, self.settings, base)
+        self._unused: PreTrainedModel | None = base
+
+    def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The base as it is trained: in fp32, or frozen in the precision of search, or in 4 bits."""
+        if self.settings.tuning == "full":
+            return load_base(self.settings.base)
+        return load_base(self.settings.base, self.dtype, self.settings.tuning == "qlora")
+
+    def _base(self) -> PreTrainedModel:
+        """The base for one use that may change it."""
+        model, self._unused = self._unused, None
+        return model or self._load()[0]
+
+    @cached_property
+    def shared(self) -> SharedBase:
+        """The frozen base with its adapters."""
+        return SharedBase(self._placed(self._base()), self.settings.lora_rank)
 
     def prompt(self, number: int) -> Prompt:
         """Zero-shot for a fine-tuned policy; for a base that has not seen the format, round 0, with worked examples."""
-        shots = DEMONSTRATIONS[: self.recipe.policy.shots] if number == 0 else ()
-        return Prompt(TEMPLATES[self.recipe.policy.prompt], shots)
+        shots = DEMONSTRATIONS[: self.settings.shots] if number == 0 else ()
+        if self.settings.prompt == CHAT:
+            return chat_prompt(self.tokenizer, shots)
+        return Prompt(TEMPLATES[self.settings.prompt], shots)
 
     def weights(self, number: int) -> PreTrainedModel:
-        """The policy's weights after a round, in fp32."""
+        """The policy's weights after a round, in fp32, adapters merged."""
         if number == 0:
-            return load_base(self.recipe.policy.base)[0]
-        return load_policy(self.folder / f"round-{number}" / "policy", self.recipe.policy.base)
+            return load_base(self.settings.base)[0]
+        return load_policy(self.folder / f"round-{number}" / "policy", self.settings.base)
+
+    def policy_to_train(self, seed: int) -> AnyModel:
+        """What a round's policy is made of (section 3.2): the base, or a new adapter on it."""
+        return self._base() if self.settings.tuning == "full" else self.shared.to_train_policy(seed)
+
+    def ppm_to_train(self, number: int, seed: int) -> AnyModel:
+        """What a round's PPM is made of (section 3.3): the round's policy, or its adapter, with a new head."""
+        if self.settings.tuning == "full":
+            return ppm_from_policy(self.weights(number), seed)
+        return self.shared.to_train_ppm(self.folder / f"round-{number}" / "policy", seed)
 
     def _placed(self, model: PreTrainedModel) -> PreTrainedModel:
-        """The model on the GPU, when there is one, in the precision of search."""
-        moved: PreTrainedModel = model.to(  # type: ignore[call-arg]  # transformers hides the signature of Module.to
-            device="cuda" if torch.cuda.is_available() else "cpu", dtype=DTYPES[self.recipe.policy.dtype]
-        )
+        """The model on the GPU, when there is one, in the precision of search; 4-bit weights are there already."""
+        if getattr(model, "is_loaded_in_4bit", False):
+            return model
+        moved: PreTrainedModel = model.to(device=device(), dtype=self.dtype)  # type: ignore[call-arg]  # hidden by transformers
         return moved
 
-    def policy(self, number: int) -> Policy:
+    def policy(self, number: int, prompt: Prompt | None = None, max_tokens: int | None = None) -> Policy:
         """The policy of a round, to be closed after use; round 0 is the base.
+
+        Another prompt and length than those of the round's steps are for other texts, such as new problems.
 
         Raises:
             UserError: the recipe wants vLLM, which is not there or does not start.
         """
-        settings, weights = self.recipe.policy, self.weights(number)
-        how = self.tokenizer, self.prompt(number), settings.max_step_tokens, self.capacity.batch_rows
-        if settings.engine == "vllm":
-            return VllmPolicy(weights.to(DTYPES[settings.dtype]), *how)  # type: ignore[arg-type]  # as in `_placed`
-        return TransformersPolicy(self._placed(weights), *how, self.capacity.cache_mb << 20)
+        prompt, most = prompt or self.prompt(number), max_tokens or self.settings.max_step_tokens
+        if self.settings.engine == "vllm":
+            weights = self.weights(number).to(self.dtype)  # type: ignore[arg-type]  # as in `_placed`
+            return VllmPolicy(weights, self.tokenizer, prompt, most, self.capacity.batch_rows)
+        if self.capacity.adapters == "switched":
+            model: PreTrainedModel | View = self._view("policy", number)
+        else:
+            model = self._placed(self.weights(number))
+        rows, cache = self.capacity.batch_rows, self.capacity.cache_mb << 20
+        return TransformersPolicy(model, self.tokenizer, prompt, most, rows, cache)
 
-    def searching_policy(self, number: int) -> Policy:
-        """The policy that makes the data of a round, to be closed after use: that of the round before.
+    def searching_policy(self, number: int, prompt: Prompt | None = None, max_tokens: int | None = None) -> Policy:
+        """The policy that makes the data of a round, to be closed after use: that of the round before; see `policy`.
 
         But in round 1 it is the endpoint when the recipe has one, as the paper's is a larger model that is not trained.
         """
-        settings = self.recipe.policy
-        if settings.engine == "endpoint" and number == 1:
-            assert settings.url and settings.served_model
-            how = self.tokenizer, self.prompt(0), settings.max_step_tokens, self.capacity.batch_rows
-            return EndpointPolicy(settings.url, settings.served_model, *how)
-        return self.policy(number - 1)
+        if self.settings.engine == "endpoint" and number == 1:
+            assert self.settings.url and self.settings.served_model
+            prompt, most = prompt or self.prompt(0), max_tokens or self.settings.max_step_tokens
+            how = self.tokenizer, prompt, most, self.capacity.batch_rows
+            return EndpointPolicy(self.settings.url, self.settings.served_model, *how)
+        return self.policy(number - 1, prompt, max_tokens)
 
     def scorer(self, number: int) -> PPMScorer:
         """The PPM of a round."""
-        model = load_ppm(self.folder / f"round-{number}" / "ppm", self.weights(number))
-        return PPMScorer(self._placed(model), self.tokenizer, self.prompt(number), self.capacity.cache_mb << 20)
+        if self.capacity.adapters == "switched":
+            model: PreTrainedModel | View = self._view("ppm", number)
+        else:
+            model = self._placed(load_ppm(self.folder / f"round-{number}" / "ppm", self.settings.base))
+        return PPMScorer(model, self.tokenizer, self.prompt(number), self.capacity.cache_mb << 20)
+
+    def _view(self, kind: str, number: int) -> View:
+        if number == 0:
+            return self.shared.view()
+        return self.shared.view(f"{kind}-{number}", self.folder / f"round-{number}" / kind)
+
+
+def possible(asked: PolicySettings) -> tuple[PolicySettings, list[str]]:
+    """What this machine can do of what is asked, and a line on each change."""
+    notes, changes = [], {}
+    if asked.tuning == "qlora" and (reason := no_four_bits()):
+        notes.append(f"{reason}: LoRA on {asked.dtype} weights instead of 4-bit ones")
+        changes["tuning"] = "lora"
+    if asked.dtype == "bf16" and torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0):
+        notes.append("this GPU does not compute in bf16: fp16 instead")
+        changes["dtype"] = "fp16"
+    return asked.model_copy(update=changes), notes
 
 
 def shipped_models(recipe: Recipe) -> Models:

@@ -20,20 +20,23 @@ import torch
 
 from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
+from rstar_mini.evaluation.chat import ASK, WORDS, chat_answers
 from rstar_mini.evaluation.summary import headline, summarise
-from rstar_mini.evaluation.systems import evaluate
+from rstar_mini.evaluation.systems import Outcome, evaluate
 from rstar_mini.evolution.budget import budget_line, spent
 from rstar_mini.evolution.capacity import FILE
 from rstar_mini.evolution.harvest import harvest
 from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.problems import gather
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Searcher
+from rstar_mini.evolution.synthesis import Synthesizer
 from rstar_mini.fetch.room import hub_repos
 from rstar_mini.files import read_json, read_jsonl
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
-from rstar_mini.problems import load_problems
 from rstar_mini.progress import Progress
+from rstar_mini.prompts import chat_prompt
 from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem, Trajectory
@@ -58,14 +61,14 @@ class Evolution:
         self.recipe, self.box, self.progress = recipe, box, progress
         for repo in hub_repos(recipe):
             repo.snapshot(progress)
-        asked = recipe.problems
-        self.problems = load_problems(asked.path, asked.split, asked.limit, asked.families, asked.levels)
-        held = recipe.evaluation
-        self.heldout = load_problems(
-            held.path, held.split, held.limit, recipe.problems.families, recipe.problems.levels
-        )
+        self.gathered = gather(recipe)
         self.models = Models(recipe, path)
         self.run = Run.create(path, recipe)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What the rounds search: the recipe's problems and, once round 0 has made them, the new ones."""
+        return [*self.gathered.training, *self.run.synthesized()]
 
     def evolve(self, rounds: int) -> None:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
@@ -86,9 +89,10 @@ class Evolution:
         machine = {"host": platform.node(), "pid": os.getpid(), "system": platform.platform()}
         isolation = {"isolation": str(self.box.isolation), "stronger would need": self.box.missing}
         self.run.note("start", **machine, **{key: value for key, value in isolation.items() if value})
-        for line in mended:
-            self.run.note("mended", what=line)
-            self.progress.say(line)
+        for event, lines in (("mended", mended), ("otherwise", self.models.notes)):
+            for line in lines:
+                self.run.note(event, what=line)
+                self.progress.say(line)
 
     def _plan(self, number: int) -> str:
         settings = self.recipe.rounds[number - 1]
@@ -102,13 +106,25 @@ class Evolution:
     def _round(self, number: int) -> None:
         folder = self.run.round(number)
         metrics: dict[str, Any] = {"round": number, "seed": self.recipe.seed}
-        if number:
+        if number == 0:
+            metrics |= self._curate()
+        else:
             metrics |= self._search(number)
             metrics |= self._train_policy(number, folder)
             if self.recipe.method == "mcts":
                 metrics |= self._train_ppm(number, folder)
         metrics["evaluation"] = self._evaluate(number)
         self.run.write_json(folder / "metrics.json", metrics)
+
+    def _curate(self) -> dict[str, Any]:
+        """Section 3.4.1: report what was kept apart from the tests, and make new problems; the counts of both."""
+        counts: dict[str, Any] = {"problems": self.gathered.counts}
+        self.run.write_json(self.run.round(0) / "decontamination.json", self.gathered.report)
+        self.progress.say(str(self.gathered))
+        if settings := self.recipe.synthesis:
+            synthesizer = Synthesizer(self.run, settings, self.models, self.box, self.progress)
+            counts["synthesis"] = synthesizer.synthesize(self.gathered.training, self.gathered.contamination)
+        return counts
 
     def _search(self, number: int) -> dict[str, Any]:
         """Trees for all problems with the models of the round before, then trajectories and pairs from them."""
@@ -129,7 +145,7 @@ class Evolution:
                 )
             with self.run.timed("policy trained", round=number):
                 model, curve = train_policy(
-                    self.models.weights(0),
+                    self.models.policy_to_train(self.recipe.seed + number),
                     self.models.tokenizer,
                     self.models.prompt(number),
                     trajectories,
@@ -158,11 +174,12 @@ class Evolution:
                 raise UserError(
                     f"round {number} gave no preference pair: every tree was all right or all wrong; give more rollouts"
                 )
-            policy, prompt = self.models.weights(number), self.models.prompt(number)
-            seed, name, tokenizer = self.recipe.seed + number, f"round {number}: PPM", self.models.tokenizer
+            prompt, tokenizer = self.models.prompt(number), self.models.tokenizer
+            seed, name = self.recipe.seed + number, f"round {number}: PPM"
             with self.run.timed("PPM trained", round=number):
+                fresh = self.models.ppm_to_train(number, seed)
                 model, curve = train_ppm(
-                    policy, tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, checkpoints, name
+                    fresh, tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, checkpoints, name
                 )
             accuracy = pair_accuracy(model, tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held])
             self.run.write_model(model, folder / "ppm")
@@ -172,14 +189,23 @@ class Evolution:
 
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
-        self.progress.stage(f"round {number}: held-out evaluation", len(self.heldout))
+        heldout = self.gathered.heldout
+        self.progress.stage(f"round {number}: held-out evaluation", len(heldout))
         scorer = self.models.scorer(number) if number and self.recipe.method == "mcts" else None
         seed = f"{self.recipe.seed}/evaluation"
         with self.run.timed("evaluated", round=number), closing(self.models.policy(number)) as policy:
-            outcomes = evaluate(self.heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
-        summary = summarise(self.heldout, outcomes, self.recipe.seed)
+            outcomes = evaluate(heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
+        if number == 0 and self.models.tokenizer.chat_template:
+            outcomes = {"chat": self._in_its_own_words(heldout)} | outcomes
+        summary = summarise(heldout, outcomes, self.recipe.seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")
         return summary
+
+    def _in_its_own_words(self, problems: Sequence[Problem]) -> Outcome:
+        """The base as it came, asked in its own chat template."""
+        self.progress.stage("round 0: the base in its own words", len(problems))
+        with closing(self.models.policy(0, chat_prompt(self.models.tokenizer, ask=ASK), WORDS)) as policy:
+            return chat_answers(problems, policy)
 
 
 def _every(problems: Sequence[Problem], share: float) -> list[Problem]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rstar_mini.training import AnyModel
 
 RECIPE, EVENTS, DIGESTS = "recipe.yaml", "events.jsonl", "digests.jsonl"
+SYNTHESIZED = "synthesized.jsonl"
 NOT_RECORDED = (LOCK, OWNER, EVENTS, DIGESTS, "report.html")
 
 
@@ -36,7 +37,7 @@ class Run:
       recipe.yaml  capacity.json  report.html
       events.jsonl   what happened when: starts, isolation, times, faults
       digests.jsonl  the SHA-256 of every file, written before the file is; `rstar-mini verify` compares
-      round-0/ metrics.json                                   the base model
+      round-0/ decontamination.json synthesized.jsonl synthesis/ metrics.json    the problems and the base model
       round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl undecided.jsonl
                policy/ ppm/ metrics.json
     """
@@ -160,6 +161,11 @@ class Run:
         """The metrics of the finished rounds, the base model's first."""
         files = [self.round(i) / "metrics.json" for i in range(len(self.recipe.rounds) + 1)]
         return [read_json(file) for file in files if file.exists()]
+
+    def synthesized(self) -> list[Problem]:
+        """The new problems of the run, none when its recipe asks for none."""
+        file = self.round(0) / SYNTHESIZED
+        return [Problem.from_json(row) for row in read_jsonl(file)] if file.exists() else []
 
     def trees(self, number: int) -> list[Tree]:
         """All trees of a round."""

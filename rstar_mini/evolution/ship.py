@@ -15,7 +15,7 @@ def ship(run: Run, out: Path) -> None:
     """Write the last round's policy and PPM in 16 bits, and the metrics of all rounds, to `out`."""
     models, last = Models(run.recipe, run.path), run.last_round
     policy = models.weights(last)
-    ppm = load_ppm(run.round(last) / "ppm", policy)
+    ppm = load_ppm(run.round(last) / "ppm", run.recipe.policy.base)
     for name, model in (("policy", policy), ("ppm", ppm)):
         save_compact(model, out / f"round-{last}" / name)
     write_json(out / "metrics.json", run.metrics())

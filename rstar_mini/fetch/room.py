@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rstar_mini.errors import UserError
+from rstar_mini.evolution.problems import path_and_split
 from rstar_mini.fetch import pypi, smol
 from rstar_mini.files import check_room, megabytes
 from rstar_mini.paths import cache_dir
+from rstar_mini.problems.load import hub_name
+from rstar_mini.problems.sets import config_of
 from rstar_mini.progress import Progress
 from rstar_mini.recipes import Recipe
 
@@ -65,11 +68,10 @@ def hub_repos(recipe: Recipe, cache: Path | None = None) -> list[Repo]:
     """The models and data sets of the Hub that a recipe names; those that are files of this machine are none."""
     from rstar_mini.hub import Repo
 
-    base, sets = recipe.policy.base, dict.fromkeys((recipe.problems.path, recipe.evaluation.path))
+    base, tests = recipe.policy.base, (path_and_split(name)[0] for name in recipe.problems.decontaminate)
     models = [] if base in ("tiny", "smol") or Path(base).is_dir() else [Repo(base, "model", cache)]
-    return models + [
-        Repo(name, "dataset", cache) for name in sets if name != "generated" and not name.endswith(".jsonl")
-    ]
+    names = map(hub_name, (recipe.problems.path, recipe.evaluation.path, *tests))
+    return models + [Repo(name, "dataset", cache, config_of(name)) for name in dict.fromkeys(names) if name]
 
 
 def _plans(recipe: Recipe, to: Path | None, progress: Progress) -> Iterator[Callable[[], Parcel]]:
@@ -119,7 +121,8 @@ def _size(wheels: Sequence[pypi.Wheel]) -> int:
 def directions(name: str, overrides: Sequence[str], recipe: Recipe, to: Path) -> str:
     """The lines for the other machine."""
     machine = f"{platform.system()} {platform.machine()}, Python {'.'.join(platform.python_version_tuple()[:2])}"
-    take = [path for path in (name, recipe.problems.path, recipe.evaluation.path, recipe.policy.base) if _is_ours(path)]
+    named = (name, recipe.problems.path, recipe.evaluation.path, *recipe.problems.decontaminate, recipe.policy.base)
+    take = [path for path in named if _is_ours(path)]
     changes = [word for change in overrides for word in ("--set", change)]
     evolve = shlex.join(["rstar-mini", "evolve", name, *changes, "--offline"])
     cache = "set RSTAR_MINI_CACHE=%CD%&& " if os.name == "nt" else 'RSTAR_MINI_CACHE="$PWD" '

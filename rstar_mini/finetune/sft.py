@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from peft import TaskType
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedTokenizerBase, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Sft, Training
-from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings, with_adapters
+from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings
 from rstar_mini.types import Step, Trajectory
 
 IGNORED = -100  # label on which no loss is taken
@@ -39,7 +38,7 @@ def encode_trajectory(
 
 
 def train_policy(
-    base: PreTrainedModel,
+    model: AnyModel,
     tokenizer: PreTrainedTokenizerBase,
     prompt: Prompt,
     trajectories: Sequence[Trajectory],
@@ -49,14 +48,13 @@ def train_policy(
     checkpoints: Path,
     name: str = "policy",
 ) -> tuple[AnyModel, list[dict[str, float]]]:
-    """Fine-tune `base`, in place or wrapped in LoRA adapters, on the trajectories; returns it with its loss curve.
+    """Fine-tune the base model, or the adapter on it, in place on the trajectories; returns it with its loss curve.
 
     Goes on from the last checkpoint in the folder `checkpoints`, which the caller removes when the model is safe.
     """
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_trajectory(encode, prompt(t.problem.question), t.steps, settings.mask_output) for t in trajectories]
-    model = with_adapters(base, settings, TaskType.CAUSAL_LM)
     trainer = sft_trainer(model, tokenizer, rows, settings, seed, checkpoints)
     return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
 
@@ -70,7 +68,7 @@ def sft_trainer(
     checkpoints: Path,
 ) -> SFTTrainer:
     """TRL's trainer for rows that are token ids and labels already; also used to pretrain."""
-    arguments = trainer_settings(settings, seed)
+    arguments = trainer_settings(settings, seed, model)
     config = SFTConfig(str(checkpoints), dataset_kwargs={"skip_prepare_dataset": True}, **arguments)
     return PolicyTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
 
@@ -90,5 +88,5 @@ class PolicyTrainer(Resumable, SFTTrainer):
         hidden = model.get_decoder()(inputs["input_ids"], use_cache=False).last_hidden_state
         labels = inputs["labels"][:, 1:]
         logits = model.get_output_embeddings()(hidden[:, :-1][labels != IGNORED])
-        loss = cross_entropy(logits, labels[labels != IGNORED], reduction="sum") / num_items_in_batch
+        loss = cross_entropy(logits.float(), labels[labels != IGNORED], reduction="sum") / num_items_in_batch
         return (loss, {"logits": logits}) if return_outputs else loss

@@ -9,12 +9,14 @@ they are wanted after all.
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, chain, takewhile
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +26,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rstar_mini.policy.tree_attention import NAME, Lead, Rows, feed_forward, kv_shape
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
+
+if TYPE_CHECKING:
+    from rstar_mini.adapters import View
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -117,7 +122,7 @@ class PrefixCache:
     """
 
     def __init__(
-        self, backbone: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, budget: int
+        self, backbone: PreTrainedModel | View, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, budget: int
     ) -> None:
         backbone.set_attn_implementation(NAME)
         self.backbone, self.prompt, self.budget = backbone, prompt, budget
@@ -125,7 +130,8 @@ class PrefixCache:
         self.places: OrderedDict[str, Place] = OrderedDict()
         self.meter = Meter()
         self.forwarded = self.unique = self.shrunk = 0
-        self.most = 8192
+        # The rows that are read in hold keys and values too: a small part of what segments may take.
+        self.most = min(8192, max(256, budget // (8 * math.prod(kv_shape(backbone.config)) * backbone.dtype.itemsize)))
         self._prompts: set[str] = set()
         self._opening = common(self.encode(prompt("0")), self.encode(prompt("Why?")))
         self._head = EMPTY

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from rstar_mini.policy.sampling import draw
 from rstar_mini.policy.tree_attention import Rows
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
+
+if TYPE_CHECKING:
+    from rstar_mini.adapters import View
 
 TICK = 8  # tokens between two looks at what is finished and what waits: fixed, so that batches do not hang on clocks
 
@@ -60,7 +64,7 @@ class TransformersPolicy(Propose):
     """A causal language model as a policy.
 
     Args:
-        model: any causal model of transformers, PEFT-wrapped or not, in evaluation mode.
+        model: any causal model of transformers, or one under an adapter, in evaluation mode.
         tokenizer: its tokenizer; the tags may be tokens of their own or plain text.
         prompt: how a question becomes the text before the first step.
         max_step_tokens: a step that has not ended by then is given up.
@@ -70,7 +74,7 @@ class TransformersPolicy(Propose):
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | View,
         tokenizer: PreTrainedTokenizerBase,
         prompt: Prompt,
         max_step_tokens: int = 64,
@@ -81,7 +85,7 @@ class TransformersPolicy(Propose):
         self.max_step_tokens, self.batch_rows = max_step_tokens, batch_rows
         self.head = model.get_output_embeddings()
         self.cache = PrefixCache(model.get_decoder(), tokenizer, prompt, cache_bytes)
-        self.ends = EndOfStep(tokenizer)
+        self.ends = EndOfStep(tokenizer, model)
         self._waiting: deque[_Open] = deque()
         self._submitted = 0
         self._clear()

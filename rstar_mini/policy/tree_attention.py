@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+if TYPE_CHECKING:
+    from rstar_mini.adapters import View
 
 NAME = "tree"
 _MARGIN = 32  # columns by which the cache grows, so that it is seldom copied
@@ -173,7 +176,7 @@ class Feed:
 
 
 def feed_forward(
-    model: PreTrainedModel,
+    model: PreTrainedModel | View,
     rows: Rows,
     row: np.ndarray,
     column: np.ndarray,

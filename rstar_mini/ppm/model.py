@@ -11,20 +11,20 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import TaskType
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from trl import RewardConfig, RewardTrainer
 
+from rstar_mini.adapters import new_head
 from rstar_mini.code_cot import split_steps
 from rstar_mini.policy.prefix_cache import cached_encoder, common
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
-from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings, with_adapters
+from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings
 
 
 def reward(logits: Tensor) -> Tensor:
@@ -42,13 +42,14 @@ def pair_loss(chosen: Tensor, rejected: Tensor, weights: Tensor) -> Tensor:
     return -(weights * logsigmoid(chosen - rejected)).sum() / weights.sum()
 
 
-def ppm_from_policy(policy: PreTrainedModel) -> PreTrainedModel:
+def ppm_from_policy(policy: PreTrainedModel, seed: int = 0) -> PreTrainedModel:
     """A model with the policy's weights and a fresh scalar head (small weights, so that all scores start near 0)."""
+    set_seed(seed)
     one_label = {"id2label": {0: "score"}, "label2id": {"score": 0}}
     config = type(policy.config).from_dict(policy.config.to_dict() | one_label)
     model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     model.get_decoder().load_state_dict(policy.get_decoder().state_dict())
-    torch.nn.init.normal_(model.score.weight, std=1e-3)
+    model.score = new_head(model)
     return model
 
 
@@ -84,7 +85,7 @@ def pair_rewards(model: AnyModel, batch: dict[str, Tensor]) -> tuple[Tensor, Ten
     seen = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
     hidden = model.get_decoder()(**seen, use_cache=False).last_hidden_state
     ends = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], batch["ends"]]
-    scores = model.score(ends).squeeze(-1)  # type: ignore[operator]  # a layer, which nn.Module hides from the checker
+    scores = model.score(ends.float()).squeeze(-1)  # type: ignore[operator]  # a layer, which nn.Module hides from the checker
     chosen, rejected = reward(scores).unbind(dim=1)
     return chosen, rejected
 
@@ -137,7 +138,7 @@ def encode_pair(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, pair: 
 
 
 def train_ppm(
-    policy: PreTrainedModel,
+    model: AnyModel,
     tokenizer: PreTrainedTokenizerBase,
     prompt: Prompt,
     pairs: Sequence[Pair],
@@ -147,22 +148,33 @@ def train_ppm(
     checkpoints: Path,
     name: str = "PPM",
 ) -> tuple[AnyModel, list[dict[str, float]]]:
-    """A PPM initialised from `policy` and trained on `pairs`; returns it with its loss curve.
+    """Train a PPM in place on `pairs`, from `ppm_from_policy` or an adapter with a head; returns it and its loss curve.
 
     Goes on from the last checkpoint in the folder `checkpoints`, which the caller removes when the model is safe.
     """
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_pair(encode, prompt, pair) for pair in pairs]
-    model = with_adapters(ppm_from_policy(policy), settings, TaskType.SEQ_CLS)
-    trainer = PPMTrainer(
+    trainer = ppm_trainer(model, tokenizer, rows, settings, seed, checkpoints)
+    return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
+
+
+def ppm_trainer(
+    model: AnyModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[dict[str, Any]],
+    settings: Ppm,
+    seed: int,
+    checkpoints: Path,
+) -> PPMTrainer:
+    """TRL's trainer for rows as `encode_pair` makes them."""
+    return PPMTrainer(
         model,
-        RewardConfig(str(checkpoints), **trainer_settings(settings, seed)),
+        RewardConfig(str(checkpoints), **trainer_settings(settings, seed, model)),
         data_collator=shared_prefixes,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
     )
-    return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
 
 
 @torch.inference_mode()
@@ -174,6 +186,6 @@ def pair_accuracy(
     right = 0
     for first in range(0, len(pairs), 64):
         batch = shared_prefixes([encode_pair(encode, prompt, pair) for pair in pairs[first : first + 64]])
-        chosen, rejected = pair_rewards(model, batch)
+        chosen, rejected = pair_rewards(model, {name: part.to(model.device) for name, part in batch.items()})
         right += int((chosen > rejected).sum())
     return {"correct": right, "n": len(pairs)}

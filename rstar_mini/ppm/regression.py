@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from peft import TaskType
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
-from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, set_seed
 from trl import RewardConfig
 
 from rstar_mini.policy.prefix_cache import cached_encoder
-from rstar_mini.ppm.model import ppm_from_policy, reward
+from rstar_mini.ppm.model import reward
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
-from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings, with_adapters
+from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings
 from rstar_mini.types import Problem, Step, Tree
 
 
@@ -76,7 +75,7 @@ def encode_scored(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, row:
 
 
 def train_regression(
-    policy: PreTrainedModel,
+    model: AnyModel,
     tokenizer: PreTrainedTokenizerBase,
     prompt: Prompt,
     rows: Sequence[ScoredSteps],
@@ -86,15 +85,14 @@ def train_regression(
     checkpoints: Path,
     name: str = "PQM",
 ) -> tuple[AnyModel, list[dict[str, float]]]:
-    """A model initialised from `policy` as the PPM is, and trained on scores; returns it with its loss curve.
+    """Train in place on scores what `ppm_from_policy` gives; returns it with its loss curve.
 
     `settings.batch` counts sequences here, so twice the PPM's reads as much a step: a pair is two. Goes on from the
     last checkpoint in the folder `checkpoints`, which the caller removes when the model is safe.
     """
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
-    model = with_adapters(ppm_from_policy(policy), settings, TaskType.SEQ_CLS)
-    arguments = RewardConfig(str(checkpoints), remove_unused_columns=False, **trainer_settings(settings, seed))
+    arguments = RewardConfig(str(checkpoints), remove_unused_columns=False, **trainer_settings(settings, seed, model))
     trainer = RegressionTrainer(
         model,
         arguments,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -15,6 +16,9 @@ from rstar_mini.policy.tree_attention import Rows
 from rstar_mini.ppm.model import reward
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
+
+if TYPE_CHECKING:
+    from rstar_mini.adapters import View
 
 Siblings = tuple[Problem, tuple[Step, ...], Sequence[Step]]
 
@@ -33,7 +37,7 @@ class PPMScorer:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | View,
         tokenizer: PreTrainedTokenizerBase,
         prompt: Prompt,
         cache_bytes: int = 2**31,

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rstar_mini.code_cot import CODE, END_ANSWER, boxed_answer
 from rstar_mini.errors import UserError
 from rstar_mini.paths import data_file
+from rstar_mini.problems.sets import BOXED, SETS, Columns, config_of, fitting
 from rstar_mini.types import Problem
 
 GENERATED = ("train", "validation", "test")
-CONFIGS = {"openai/gsm8k": "main"}  # datasets that cannot be loaded without naming a configuration
 INSTEAD = "use 'generated' or a .jsonl file with 'question' and 'answer'"
 
 
@@ -29,26 +28,58 @@ def load_problems(
     """The problems of a source, in its order, cut to `limit` after the choice of families and levels.
 
     `source` is "generated" (the shipped splits train, validation and test), a path that ends in .jsonl (`split` plays
-    no part), or a dataset of the Hub such as "openai/gsm8k", "HuggingFaceH4/MATH-500" or "AI-MO/NuminaMath-CoT". Rows
-    have `question` or `problem`, and `answer` or a `solution` with a boxed answer; an answer that ends in "#### 42" is
-    cut to its final answer.
+    no part), the short name of a known set (`rstar_mini.problems.sets.SETS`, such as "gsm8k"), a dataset of the Hub
+    such as "AI-MO/NuminaMath-1.5", or a folder with the files of one. Rows have the columns of a known set, or
+    `question` or `problem` and `answer` or a `solution` with a boxed answer; an answer that ends in "#### 42" is cut to
+    its final answer. A level is a whole number: "Level 3" is 3, and so is a difficulty of 3.5.
 
     Raises:
         UserError: no such source or split, a broken or incomplete row, no problem left, or a limit below 1.
     """
+    return read_problems(source, split, limit, families, levels)[0]
+
+
+def hub_name(source: str) -> str | None:
+    """The Hub's name of a source of problems; None for one that is not there."""
+    if source == "generated" or source.endswith(".jsonl") or Path(source).is_dir():
+        return None
+    return SETS[source].hub if source in SETS else source
+
+
+def read_problems(
+    source: str,
+    split: str = "train",
+    limit: int | None = None,
+    families: Sequence[str] | None = None,
+    levels: Sequence[int] | None = None,
+) -> tuple[list[Problem], int]:
+    """What `load_problems` gives, and how many rows it passed over because they have no final answer.
+
+    Such rows, proofs above all, leave nothing to check a trajectory against. A row of a JSONL file is one of them when
+    its answer is there and empty, or its solution states none; without either it is a broken row.
+    """
     if limit is not None and limit < 1:
         raise UserError(f"limit {limit} is below 1; leave it out to load every problem")
-    if source == "generated":
-        rows = _read_jsonl(_generated(split))
-    elif source.endswith(".jsonl"):
-        rows = _read_jsonl(Path(source))
-    else:
-        rows = _read_hub(source, split)
-    chosen = (row for row in rows if _wanted(row, families, levels))
-    problems = list(islice(chosen, limit))
+    problems: list[Problem] = []
+    without_answer = 0
+    for problem in _read(source, split):
+        if problem is None:
+            without_answer += 1
+        elif _wanted(problem, families, levels):
+            problems.append(problem)
+        if len(problems) == limit:
+            break
     if not problems:
-        raise UserError(f"{source}: no problem with families {families or 'any'} and levels {levels or 'any'}")
-    return problems
+        proofs = f"; rows without a final answer: {without_answer}" if without_answer else ""
+        raise UserError(f"{source}: no problem with families {families or 'any'} and levels {levels or 'any'}{proofs}")
+    return problems, without_answer
+
+
+def _read(source: str, split: str) -> Iterator[Problem | None]:
+    """Problem by problem; None stands for a row without a final answer."""
+    if source == "generated":
+        return _read_jsonl(_generated(split))
+    return _read_jsonl(Path(source)) if source.endswith(".jsonl") else _read_hub(source, split)
 
 
 def _wanted(problem: Problem, families: Sequence[str] | None, levels: Sequence[int] | None) -> bool:
@@ -63,9 +94,9 @@ def _generated(split: str) -> Path:
     return data_file(f"{split}.jsonl")
 
 
-def _read_jsonl(path: Path) -> Iterator[Problem]:
+def _read_jsonl(path: Path) -> Iterator[Problem | None]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read as UTF-8 text ({error})"
         raise UserError(f"{path}: {reason}; give a JSONL file with 'question' and 'answer' on each line") from error
@@ -73,7 +104,16 @@ def _read_jsonl(path: Path) -> Iterator[Problem]:
         raise UserError(f"{path}: the file is empty; each line needs 'question' and 'answer'")
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield _problem(_row(line, f"{path}, line {number}"), f"{path.stem}-{number}", f"{path}, line {number}")
+            place = f"{path}, line {number}"
+            row = _row(line, place)
+            yield None if _unanswered(row) else _problem(row, f"{path.stem}-{number}", place)
+
+
+def _unanswered(row: dict[str, Any]) -> bool:
+    """Whether the row says itself that it has no final answer; see `read_problems`."""
+    columns = fitting(tuple(row))
+    has_place = columns.answer in row or columns.solution in row
+    return has_place and not row.get(columns.answer) and not _final_answer(row, columns)
 
 
 def _row(line: str, place: str) -> dict[str, Any]:
@@ -88,10 +128,17 @@ def _row(line: str, place: str) -> dict[str, Any]:
     return row
 
 
-def _read_hub(name: str, split: str) -> Iterator[Problem]:
-    for number, row in enumerate(_hub_rows(name, split)):
-        if _final_answer(row):  # proofs have no final answer to check a trajectory against
+def _read_hub(name: str, split: str) -> Iterator[Problem | None]:
+    hub = name
+    if known := SETS.get(name):
+        if split not in known.splits:
+            raise UserError(f"the problem set {name} has no split '{split}'; use {' or '.join(known.splits)}")
+        hub, split = known.hub, known.splits[split]
+    for number, row in enumerate(_hub_rows(hub, split)):
+        if _final_answer(row, fitting(tuple(row))):
             yield _problem(row, f"{name.split('/')[-1]}-{number}", f"{name}, row {number}")
+        else:
+            yield None
 
 
 def _hub_rows(name: str, split: str) -> Iterable[dict[str, Any]]:
@@ -99,9 +146,10 @@ def _hub_rows(name: str, split: str) -> Iterable[dict[str, Any]]:
 
     from rstar_mini.hub import Repo
 
-    folder = Repo(name, "dataset").snapshot()
+    config = config_of(name)
+    folder = Path(name) if Path(name).is_dir() else Repo(name, "dataset", config=config).snapshot()
     try:
-        rows: Iterable[dict[str, Any]] = load_dataset(str(folder), CONFIGS.get(name), split=split)
+        rows: Iterable[dict[str, Any]] = load_dataset(str(folder), config, split=split)
     except Exception as error:  # every format of a data set has its own errors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"cannot read '{name}' (split '{split}') from the Hub: {reason}; {INSTEAD}") from error
@@ -109,18 +157,19 @@ def _hub_rows(name: str, split: str) -> Iterable[dict[str, Any]]:
 
 
 def _problem(row: dict[str, Any], default_id: str, place: str) -> Problem:
-    question = _text(row.get("question") or row.get("problem"))
-    answer = _final_answer(row)
+    columns = fitting(tuple(row))
+    question = " ".join(filter(None, (_text(row.get(name)) for name in columns.question)))
+    answer = _final_answer(row, columns)
     for key, value in (("question", question), ("answer", answer)):
         if not value:
             raise UserError(f"{place}: '{key}' is missing or empty; each problem needs a question and a final answer")
-    solution = _text(row.get("solution"))
+    solution = _text(row.get(columns.solution))
     return Problem(
         id=_text(row.get("id")) or _text(row.get("unique_id")) or default_id,
         question=question,
         answer=answer,
-        level=_level(row.get("level")),
-        family=_text(row.get("family")) or None,
+        level=_level(row.get(columns.level)),
+        family=_text(row.get(columns.family)) or None,
         solution=solution if solution.startswith(CODE) else None,  # prose solutions are not in our format
         unseen=row.get("unseen") is True,
         agreement=row.get("agreement"),
@@ -132,15 +181,27 @@ def _text(value: object) -> str:
     return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
-def _final_answer(row: dict[str, Any]) -> str:
-    """The final answer: after "####" as in GSM8K, else the whole answer, else what the solution boxes."""
-    answer = _text(row.get("answer"))
-    if "####" in answer:
-        return answer.rsplit("####", 1)[1].strip().replace(",", "")
-    return answer or boxed_answer(_text(row.get("solution")) + END_ANSWER) or ""
+def _final_answer(row: dict[str, Any], columns: Columns) -> str:
+    """The final answer as `Columns` says where it stands, "" without one."""
+    answer = row.get(columns.answer)
+    if columns.listed and isinstance(answer, list):
+        return ", ".join(_text(item).strip("$") for item in answer)
+    if "####" in _text(answer):
+        return _after("####", _text(answer)).replace(",", "")
+    return _text(answer) or _stated(_text(row.get(columns.solution)), columns.mark)
+
+
+def _stated(solution: str, mark: str) -> str:
+    """The final answer that a worked solution states."""
+    return (boxed_answer(solution + END_ANSWER) or "") if mark == BOXED else _after(mark, solution)
+
+
+def _after(mark: str, text: str) -> str:
+    """What follows the last `mark`."""
+    return text.rpartition(mark)[2].strip() if mark in text else ""
 
 
 def _level(value: object) -> int | None:
-    """The number of a level such as 3 or "Level 3"; None without one."""
+    """The whole number of a level such as 3, 3.5 or "Level 3"; None without one."""
     found = re.search(r"\d+", _text(value))
     return int(found[0]) if found else None

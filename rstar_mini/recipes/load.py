@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -159,7 +159,7 @@ def _keys(prefix: str, section: type[BaseModel]) -> Iterator[str]:
     """Every key of a recipe, dotted; the rounds are shown by the first."""
     for name, field in section.model_fields.items():
         inner = _inner(field.annotation)
-        index = "0." if inner is not None and inner is not field.annotation else ""
+        index = "0." if get_origin(field.annotation) is list else ""
         yield from _keys(f"{prefix}{name}.{index}", inner) if inner else (f"{prefix}{name}",)
 
 

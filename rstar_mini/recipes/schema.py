@@ -18,18 +18,48 @@ class Section(BaseModel):
 class Problems(Section):
     """Which problems the rounds search."""
 
-    path: str = Field("generated", description="'generated', a JSONL file with question and answer, or a Hub data set")
-    split: str = Field("train", description="split of a generated or Hub data set")
+    path: str = Field(
+        "generated",
+        description="'generated', a known set such as gsm8k (rstar_mini/problems/sets.py), a JSONL file with question "
+        "and answer, or a Hub data set",
+    )
+    split: str = Field("train", description="split of a generated, known or Hub data set")
     limit: PositiveInt | None = Field(None, description="use the first so many problems")
-    families: list[str] | None = Field(None, description="only these families of generated problems")
-    levels: list[PositiveInt] | None = Field(None, description="only these levels")
+    families: list[str] | None = Field(
+        None, description="only these families: kinds of generated problems, subjects of MATH, sources of NuminaMath"
+    )
+    levels: list[PositiveInt] | None = Field(None, description="only these levels; a difficulty of 4.5 is level 4")
+    decontaminate: list[str] = Field(
+        [],
+        description="test sets, as math500, gsm8k:test (test is the default) or a JSONL file; problems that stand in "
+        "one of them are left out, and in any case those of the evaluation set",
+    )
+
+
+class Synthesis(Section):
+    """New problems, made before round 1 by the model that searches in it and labelled by agreement (section 3.4.1)."""
+
+    limit: PositiveInt | None = Field(None, description="rewrite the first so many problems; default: all")
+    per_problem: PositiveInt = Field(1, description="new problems asked for, for each of these")
+    max_tokens: PositiveInt = Field(256, description="a new problem that has not ended by then is dropped")
+    samples: PositiveInt = Field(10, description="solutions sampled of each new problem")
+    agree: PositiveInt = Field(3, description="it is kept when at least so many of them have the same final answer")
+    temperature: float = Field(1.0, gt=0, description="sampling temperature of new problems and their solutions")
+
+    @model_validator(mode="after")
+    def _so_many_can_agree(self) -> Self:
+        if self.agree > self.samples:
+            raise ValueError(f"agree {self.agree} is more than samples {self.samples}")
+        return self
 
 
 class PolicySettings(Section):
     """The language model that writes steps."""
 
     base: str = Field("tiny", description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name")
-    prompt: Literal["plain", "paper"] = Field("plain", description="template of the zero-shot prompt")
+    prompt: Literal["plain", "paper", "chat"] = Field(
+        "plain", description="template of the prompt; 'chat' is the one that comes with the model"
+    )
     shots: int = Field(
         0, ge=0, le=2, description="worked examples shown to the base policy, before it has learnt the format"
     )
@@ -44,7 +74,22 @@ class PolicySettings(Section):
         description="megabytes for the keys and values of the trees, for policy and PPM each; what is too much is read "
         "again when it is wanted; default: a quarter of the memory that is free at the start",
     )
-    dtype: Literal["fp32", "bf16"] = Field("fp32", description="precision of search; training is always fp32")
+    dtype: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="precision of search, and of the frozen base under adapters; what is trained is fp32. "
+        "bf16 becomes fp16 on a GPU without it",
+    )
+    tuning: Literal["full", "lora", "qlora"] = Field(
+        "full",
+        description="what policy and PPM train: all weights, LoRA adapters on all linear layers, or such adapters on a "
+        "base in 4 bits (NF4)",
+    )
+    lora_rank: PositiveInt = Field(16, description="rank of the adapters")
+    adapters: Literal["merged", "switched"] | None = Field(
+        None,
+        description="how search uses the adapters: 'merged' into a copy of the base each for policy and PPM, which is "
+        "faster, or 'switched' on one base; default: merged where the free memory holds the copies. 4 bits: switched",
+    )
     engine: Literal["transformers", "vllm", "endpoint"] = Field(
         "transformers",
         description="what runs the policy; 'endpoint': a teacher behind an OpenAI-compatible completions server makes "
@@ -64,6 +109,14 @@ class PolicySettings(Section):
             raise ValueError("engine 'endpoint' needs url and served_model")
         if self.engine != "endpoint" and any(given):
             raise ValueError("url and served_model are for engine 'endpoint' alone")
+        return self
+
+    @model_validator(mode="after")
+    def _four_bits_are_switched(self) -> Self:
+        if self.adapters and self.tuning == "full":
+            raise ValueError("adapters is for tuning lora and qlora alone")
+        if self.adapters == "merged" and self.tuning == "qlora":
+            raise ValueError("adapters cannot be merged into 4-bit weights without loss; leave adapters out")
         return self
 
 
@@ -117,10 +170,9 @@ class Training(Section):
         "linear", description="learning-rate schedule"
     )
     weight_decay: float = Field(0.1, ge=0, description="AdamW's weight decay")
-    tuning: Literal["full", "lora"] = Field(
-        "full", description="train all weights, or LoRA adapters on all linear layers"
+    recompute: bool = Field(
+        False, description="activations are computed again in the backward pass instead of kept: slower, less memory"
     )
-    lora_rank: PositiveInt = Field(16, description="rank of the adapters")
     checkpoint_seconds: float = Field(
         60, ge=0, description="a training that was cut off goes on from the last step saved, at most so long ago"
     )
@@ -161,7 +213,7 @@ class Evaluation(Section):
 class Allowance(Section):
     """What a whole run is meant to cost; the run says so when it needs more."""
 
-    tokens: PositiveInt = Field(description="tokens sampled in search and evaluation")
+    tokens: PositiveInt = Field(description="tokens sampled in search, synthesis and evaluation")
     training_steps: PositiveInt = Field(description="optimiser steps of all policies and PPMs")
     programs: PositiveInt = Field(description="distinct programs run in the sandbox")
 
@@ -177,6 +229,7 @@ class Recipe(Section):
         "mcts", description="'rejection' samples whole solutions instead of searching"
     )
     problems: Problems = Problems()
+    synthesis: Synthesis | None = Field(None, description="new problems beside those; default: none")
     policy: PolicySettings = PolicySettings()
     sandbox: SandboxSettings = SandboxSettings()
     search: Search = Search()

@@ -10,14 +10,26 @@ from typing import Any
 import yaml
 
 from rstar_mini.evolution.run import Run
+from rstar_mini.problems.load import hub_name
+from rstar_mini.problems.sets import SETS
 from rstar_mini.recipes import Recipe
 from rstar_mini.show.tables import difference, share
 
 PAPER = "[rStar-Math](https://arxiv.org/abs/2501.04519)"
 TAGS = ["rstar-math", "rstar_mini", "math", "mcts"]
 TABULAR = ("trajectories", "pairs")
-HUB_NAMES = {"tiny": None, "smol": "HuggingFaceTB/SmolLM2-135M-Instruct", "generated": None}
-LICENSES = {"tiny": "mit", "smol": "apache-2.0", "generated": "mit"}
+LICENSES = ("MIT", "Apache-2.0")  # those that the Hub knows by these names
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base model that has a name of its own here."""
+
+    hub: str | None
+    licence: str
+
+
+BASES = {"tiny": Base(None, "MIT"), "smol": Base("HuggingFaceTB/SmolLM2-135M-Instruct", "Apache-2.0")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,7 @@ def card(run: Run, number: int, part: Part, places: Mapping[str, str], on_hub: b
 
 # {place}
 
-{part.what} Round {number} of the recipe `{recipe.name}` of rstar_mini, a small reproduction of {PAPER}.
+{_what(run.recipe, part)} Round {number} of the recipe `{recipe.name}` of rstar_mini, a small reproduction of {PAPER}.
 
 ```python
 {part.code.format(place=place, base=recipe.policy.base)}
@@ -91,11 +103,21 @@ def card(run: Run, number: int, part: Part, places: Mapping[str, str], on_hub: b
 """
 
 
+def _what(recipe: Recipe, part: Part) -> str:
+    """What a part is; adapters on a base in 4 bits have to be merged into one of full precision."""
+    if recipe.policy.tuning == "qlora" and part in (MERGED, PPM):
+        return f"{part.what} It was trained and measured on its base in 4 bits, of which this differs a little."
+    return part.what
+
+
 def publishable(recipe: Recipe) -> Recipe:
     """The recipe without what is this machine's own: of a folder or file only the name, and no server's address."""
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "policy": {"base": _file_name(recipe.policy.base)},
-        "problems": {"path": _file_name(recipe.problems.path)},
+        "problems": {
+            "path": _file_name(recipe.problems.path),
+            "decontaminate": [_file_name(name) for name in recipe.problems.decontaminate],
+        },
         "evaluation": {"path": _file_name(recipe.evaluation.path)},
     }
     if recipe.policy.url:
@@ -106,20 +128,21 @@ def publishable(recipe: Recipe) -> Recipe:
 
 
 def _file_name(source: str) -> str:
-    return source if hub_name(source) or source in HUB_NAMES else Path(source).name
+    return Path(source).name if source.endswith(".jsonl") or Path(source).is_dir() else source
 
 
-def hub_name(source: str) -> str | None:
-    """The Hub's name of a base model or a set of problems; None for what is not there."""
-    if source in HUB_NAMES:
-        return HUB_NAMES[source]
-    return None if source.endswith(".jsonl") or Path(source).exists() else source
+def base_on_hub(base: str) -> str | None:
+    """The Hub's name of a base model; None for one that is not there."""
+    if base in BASES:
+        return BASES[base].hub
+    return None if Path(base).is_dir() else base
 
 
 def _of_model(recipe: Recipe, part: Part) -> dict[str, Any]:
     """What the Hub reads of a model's card."""
-    base = hub_name(recipe.policy.base)
-    front = _license(recipe.policy.base) | ({"base_model": base} if base else {})
+    base = base_on_hub(recipe.policy.base)
+    known = BASES.get(recipe.policy.base)
+    front = _license(known.licence if known else "", recipe.policy.base) | ({"base_model": base} if base else {})
     return front | {
         "library_name": "peft" if part is ADAPTERS else "transformers",
         "pipeline_tag": "text-classification" if part is PPM else "text-generation",
@@ -129,16 +152,18 @@ def _of_model(recipe: Recipe, part: Part) -> dict[str, Any]:
 
 def _of_rows(recipe: Recipe) -> dict[str, Any]:
     """What the Hub reads of a data set's card."""
-    source = hub_name(recipe.problems.path)
-    front = _license(recipe.problems.path) | ({"source_datasets": [f"extended|{source}"]} if source else {})
+    path = recipe.problems.path
+    licence = "MIT" if path == "generated" else SETS[path].licence if path in SETS else ""
+    source = hub_name(path)
+    front = _license(licence, path) | ({"source_datasets": [f"extended|{source}"]} if source else {})
     files = [{"config_name": "default", "data_files": [{"split": "train", "path": "train.parquet"}]}]
     return front | {"task_categories": ["text-generation"], "tags": [*TAGS, "trl"], "configs": files}
 
 
-def _license(source: str) -> dict[str, str]:
-    """What is made out of a model or of problems is under their license, which is known of those that come along."""
-    if source in LICENSES:
-        return {"license": LICENSES[source]}
+def _license(licence: str, source: str) -> dict[str, str]:
+    """What is made out of a model or of problems is under their license, which is not known of all."""
+    if licence in LICENSES:
+        return {"license": licence.lower()}
     return {"license": "other", "license_name": f"as-{_file_name(source)}".replace("/", "-").lower()}
 
 

@@ -26,8 +26,8 @@ from rstar_mini.share.cards import (
     TABULAR,
     TRAJECTORIES,
     Part,
+    base_on_hub,
     card,
-    hub_name,
 )
 from rstar_mini.share.rows import pairs, trajectories
 
@@ -106,7 +106,7 @@ def _write(run: Run, number: int, folder: Path, places: dict[str, str], on_hub: 
     makers: dict[str, Callable[[Path], object]] = {
         "policy": lambda to: _copy_policy(source / "policy", to, run.recipe.policy.base),
         "policy-merged": policy.save_pretrained,
-        "ppm": lambda to: load_ppm(source / "ppm", policy).save_pretrained(to),
+        "ppm": lambda to: load_ppm(source / "ppm", run.recipe.policy.base).save_pretrained(to),
         "trajectories": lambda to: trajectories(run, number, prompt).to_parquet(to / "train.parquet"),
         "pairs": lambda to: pairs(run, number, prompt).to_parquet(to / "train.parquet"),
     }
@@ -127,7 +127,7 @@ def _copy_policy(source: Path, to: Path, base: str) -> None:
     shutil.copytree(source, to, dirs_exist_ok=True)
     if (to / ADAPTER_CONFIG).exists():
         config = read_json(to / ADAPTER_CONFIG)
-        write_json(to / ADAPTER_CONFIG, config | {"base_model_name_or_path": hub_name(base)})
+        write_json(to / ADAPTER_CONFIG, config | {"base_model_name_or_path": base_on_hub(base)})
 
 
 def _bytes(folder: Path) -> int:
