@@ -83,6 +83,10 @@ def load_base(
         model.hf_quantizer = None  # type: ignore[assignment]
         del model.config.quantization_config
         model.to(dtype)  # type: ignore[arg-type]  # transformers hides the signature of Module.to
+    for layer in model.modules() if four_bits else ():
+        # On some CPUs bitsandbytes packs weights anew at the first search, and then gives training wrong gradients.
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False  # type: ignore[assignment]  # a plain flag
     return model.eval(), tokenizer
 
 

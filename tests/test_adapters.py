@@ -122,6 +122,13 @@ def test_both_trainings_learn_and_leave_the_base_as_it_was(four_bits, tmp_path):
     assert all(torch.equal(after[name], p) for name, p in before.items())
 
 
+@pytest.mark.parametrize("four_bits", [False, True])
+def test_a_base_that_has_searched_learns_as_a_new_one_does(four_bits, tmp_path):
+    fresh, used = SharedBase(base(four_bits), RANK), SharedBase(base(four_bits), RANK)
+    write(used.view())
+    assert trained(used, tmp_path / "used") == trained(fresh, tmp_path / "fresh")
+
+
 def test_on_four_bits_the_loss_falls_as_it_does_on_all(tmp_path):
     """Over the training, within 5 %."""
     curves = [trained(SharedBase(base(four), RANK), tmp_path / str(four))[0] for four in (False, True)]
