@@ -15,6 +15,12 @@ import warnings
 # and on one that does other work besides take up to five times as long (`tiny`, two cores; other systems ignore it).
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# Read when Hugging Face's libraries are loaded. One folder for all that is fetched, when there is one
+# (`rstar_mini.paths.cache_dir`), and no report to them of every training, as TRL would send.
+if _chosen := os.environ.get("RSTAR_MINI_CACHE"):
+    os.environ.setdefault("HF_HUB_CACHE", f"{_chosen}/hub")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
 if sys.platform == "linux":
     # Tensors come and go by the thousand: let glibc keep the memory instead of giving it back to the system each time,
     # which costs a page fault for every 4 KiB when it is taken again (search of `tiny` is 1.2 times as fast; no effect

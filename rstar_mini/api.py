@@ -10,6 +10,7 @@ from typing import Any
 
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.run import Run
+from rstar_mini.offline import check_address
 from rstar_mini.progress import Progress, Silent
 from rstar_mini.recipes import load_recipe
 from rstar_mini.types import Problem, Trajectory, Tree
@@ -61,6 +62,8 @@ def evolve(
     total = len(settings.rounds)
     if rounds is not None and not 1 <= rounds <= total:
         raise UserError(f"--rounds {rounds}: the recipe '{settings.name}' has rounds 1 to {total}")
+    if settings.policy.url:
+        check_address(settings.policy.url)
     from rstar_mini.evolution.rounds import Evolution
     from rstar_mini.sandbox import Sandbox
 

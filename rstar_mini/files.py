@@ -13,6 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rstar_mini.errors import UserError
+
+UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+"""What file systems answer that cannot lock a file or bring it to the disk, as some mounted from elsewhere."""
+
 _FULL = ("No space left on device", "inline_container")  # safetensors says the first, PyTorch's writer the second
 
 
@@ -24,11 +29,20 @@ def write_bytes(path: Path, data: bytes) -> None:
         with aside.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         aside.replace(path)
         _sync_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def sync(descriptor: int) -> None:
+    """Bring an open file to the disk. Where the file system cannot, there is nothing better than to go on."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
 
 
 def _sync_folder(folder: Path) -> None:
@@ -36,7 +50,7 @@ def _sync_folder(folder: Path) -> None:
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -46,7 +60,7 @@ def sync_tree(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb+") as file:
-                os.fsync(file.fileno())
+                sync(file.fileno())
         else:
             _sync_folder(path)
     _sync_folder(folder)
@@ -109,6 +123,23 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """See that `needed` bytes have room in a folder, which need not be there yet.
+
+    Raises:
+        UserError: they have not.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise UserError(f"{folder} has room for {megabytes(free)}, and {megabytes(needed)} are needed; make room there")
+
+
+def megabytes(size: int) -> str:
+    """Bytes as people read them."""
+    return f"{size / 1e6:,.1f} MB"
 
 
 def new_folder(text: str) -> Path:

@@ -22,6 +22,7 @@ from transformers.utils import logging
 from rstar_mini.code_cot import TAGS
 from rstar_mini.errors import UserError
 from rstar_mini.files import whole_folder
+from rstar_mini.hub import Repo
 from rstar_mini.paths import cache_dir, data_file
 from rstar_mini.ppm.model import ppm_from_policy
 
@@ -44,7 +45,7 @@ def load_base(
     compute in `dtype`; all else is in `dtype`.
 
     Raises:
-        UserError: the model is not there and cannot be fetched.
+        UserError: the model is not on this machine and cannot be fetched, or is none that can write steps.
     """
     folder, options = name, {}
     if name == "tiny":
@@ -54,6 +55,8 @@ def load_base(
         if not weights:
             raise UserError("the 'smol' weights are not on this machine yet; run: rstar-mini fetch smol")
         folder, options = str(weights[0].parent), {"gguf_file": weights[0].name}
+    elif not Path(name).is_dir():
+        folder = str(Repo(name, "model").snapshot())
     # In fp32 a GGUF file is unpacked; in another precision its weights would stay packed and unpack at every product.
     asked: dict[str, Any] = {"dtype": torch.float32 if options else dtype, "trust_remote_code": False}
     if four_bits:
@@ -68,7 +71,7 @@ def load_base(
             tokenizer = AutoTokenizer.from_pretrained(folder, **options)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot load the model '{name}': {reason}; give a folder, or connect to the Hub") from error
+        raise UserError(f"cannot load the model '{name}': {reason}; give another folder or Hub name") from error
     for tag in TAGS:
         if str(tokenizer.decode(tokenizer.encode(tag, add_special_tokens=False))).strip() != tag:
             raise UserError(f"the tokenizer of '{name}' cannot write the tag {tag}; its model could never end a step")

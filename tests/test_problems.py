@@ -15,6 +15,7 @@ import pytest
 
 from rstar_mini.code_cot import program, split_steps
 from rstar_mini.errors import UserError
+from rstar_mini.hub import Repo
 from rstar_mini.paths import cache_dir, data_file
 from rstar_mini.problems import FAMILIES, families, generate, load_problems, write_splits
 from rstar_mini.problems.generate import CORE
@@ -248,7 +249,7 @@ HUB_ROWS = {
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None, str]]:
-    """The Hub, replaced by a few rows of the same form; holds the calls."""
+    """The Hub, replaced by a few rows of the same form; holds the calls. tests/test_hub.py has a mirror of it."""
     datasets = pytest.importorskip("datasets")
     calls = []
 
@@ -256,6 +257,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None, str]]:
         calls.append((name, config, split))
         return datasets.Dataset.from_list(HUB_ROWS[name])
 
+    monkeypatch.setattr(Repo, "snapshot", lambda self: self.name)
     monkeypatch.setattr(datasets, "load_dataset", load)
     return calls
 
@@ -267,17 +269,25 @@ def test_hub_columns_are_mapped(hub) -> None:
     assert load_problems("AI-MO/NuminaMath-CoT") == [Problem("NuminaMath-CoT-1", "Find y.", "\\frac{3}{8}", 2)]
 
 
-def test_a_hub_that_cannot_be_reached_is_named_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_cannot_be_reached_is_named_with_a_way_out() -> None:
+    with pytest.raises(
+        UserError, match="offline .*the data set 'no/such' is not on this machine; run rstar-mini fetch"
+    ):
+        load_problems("no/such", "test")
+
+
+def test_a_data_set_that_cannot_be_read_is_named_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
 
     def load(*_: object, **__: object):
-        raise ConnectionError("Couldn't reach 'no/such' on the Hub\nand a long story")
+        raise ValueError("Unknown split 'test'.\nand a long story")
 
+    monkeypatch.setattr(Repo, "snapshot", lambda self: self.name)
     monkeypatch.setattr(datasets, "load_dataset", load)
     with pytest.raises(UserError) as caught:
         load_problems("no/such", "test")
     assert str(caught.value) == (
-        "cannot load 'no/such' (split 'test') from the Hub: Couldn't reach 'no/such' on the Hub; "
+        "cannot read 'no/such' (split 'test') from the Hub: Unknown split 'test'.; "
         "use 'generated' or a .jsonl file with 'question' and 'answer'"
     )
 

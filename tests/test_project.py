@@ -27,3 +27,17 @@ def test_readme_paths_exist():
     readme = (ROOT / "README.md").read_text()
     paths = re.findall(r"`((?:rstar_mini|notebooks|data|tests)/[\w./-]*)`", readme)
     assert paths and [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_hosted_tests_are_readmes_on_three_systems_with_the_torch_of_the_project():
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+    [job] = yaml.safe_load(workflow)["jobs"].values()
+    lines = [step["run"] for step in job["steps"] if "run" in step]
+    [command] = re.findall(r"^pip install -e \"\.\[test\]\" .*pytest$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert command in lines
+    assert {name.partition("-")[0] for name in job["strategy"]["matrix"]["system"]} == {"ubuntu", "macos", "windows"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [torch] = [name for name in project["dependencies"] if name.startswith("torch")]
+    assert f'pip install "{torch}" --index-url' in workflow
+    oldest = project["requires-python"].removeprefix(">=")
+    assert oldest in job["strategy"]["matrix"]["python"]

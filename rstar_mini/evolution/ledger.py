@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from rstar_mini.files import sync
 
 
 class Ledger:
@@ -19,7 +20,7 @@ class Ledger:
         with self.path.open("ab") as file:
             file.write(json.dumps(row).encode() + b"\n")
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
 
     def rows(self) -> list[dict[str, Any]]:
         """All whole rows."""

@@ -51,7 +51,7 @@ def gather(recipe: Recipe) -> Gathered:
     asked, held = recipe.problems, recipe.evaluation
     training, passed_over = read_problems(asked.path, asked.split, asked.limit, asked.families, asked.levels)
     evaluated, passed_over_there = heldout(recipe, held.limit)
-    sources = [(held.path, held.split), *map(_path_and_split, asked.decontaminate)]
+    sources = [(held.path, held.split), *map(path_and_split, asked.decontaminate)]
     tests = {_name(*source): read_problems(*source)[0] for source in dict.fromkeys(sources)}
     # Generated problems tell their stories in the same sentences; that none comes twice is seen to when they are made.
     same_generator = [_name(*source) for source in sources if asked.path == "generated" == source[0]]
@@ -73,7 +73,7 @@ def heldout(recipe: Recipe, limit: int | None) -> tuple[list[Problem], int]:
     return read_problems(held.path, held.split, limit, *choice)
 
 
-def _path_and_split(name: str) -> tuple[str, str]:
+def path_and_split(name: str) -> tuple[str, str]:
     """Of a test set such as "gsm8k:train", "math500" (its test split) or a JSONL file, which has no splits."""
     path, colon, split = name.rpartition(":")
     return (path, split) if colon and not name.endswith(".jsonl") else (name, "test")

@@ -31,6 +31,7 @@ from rstar_mini.evolution.problems import gather
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Searcher
 from rstar_mini.evolution.synthesis import Synthesizer
+from rstar_mini.fetch.room import hub_repos
 from rstar_mini.files import read_json, read_jsonl
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
@@ -58,6 +59,8 @@ class Evolution:
     def __init__(self, recipe: Recipe, path: Path, box: Sandbox, progress: Progress) -> None:
         torch.set_num_threads(recipe.threads)
         self.recipe, self.box, self.progress = recipe, box, progress
+        for repo in hub_repos(recipe):
+            repo.snapshot(progress)
         self.gathered = gather(recipe)
         self.models = Models(recipe, path)
         self.run = Run.create(path, recipe)

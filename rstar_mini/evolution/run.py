@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import shutil
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.ledger import Ledger
+from rstar_mini.evolution.owner import LOCK, OWNER, Ownership
 from rstar_mini.files import json_bytes, jsonl_bytes, read_json, read_jsonl, whole_folder, write_bytes
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.recipes import Recipe, differences, load_recipe
@@ -27,8 +25,7 @@ from rstar_mini.types import Problem, Tree
 if TYPE_CHECKING:
     from rstar_mini.training import AnyModel
 
-RECIPE, LOCK, OWNER = "recipe.yaml", "lock", "owner.json"
-EVENTS, DIGESTS = "events.jsonl", "digests.jsonl"
+RECIPE, EVENTS, DIGESTS = "recipe.yaml", "events.jsonl", "digests.jsonl"
 SYNTHESIZED = "synthesized.jsonl"
 NOT_RECORDED = (LOCK, OWNER, EVENTS, DIGESTS, "report.html")
 
@@ -48,6 +45,7 @@ class Run:
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
         self.events, self.digests = Ledger(path / EVENTS), Ledger(path / DIGESTS)
+        self._ownership: Ownership | None = None
 
     @classmethod
     def load(cls, path: Path) -> Run:
@@ -82,40 +80,27 @@ class Run:
 
     @contextmanager
     def owned(self) -> Iterator[list[str]]:
-        """Hold the lock of the run, and mend what a killed owner left; yields a line about each thing mended.
-
-        The system frees the lock of a process that ends, however it ends.
+        """Own the run, and mend what a killed owner left; yields a line about each thing mended.
 
         Raises:
             UserError: another live process works on this run.
         """
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            owner = self._owner()
-            raise UserError(f"{owner} is working on {self.path}; wait for it, or choose another --run") from error
-        try:
-            mended = [line for ledger in (self.events, self.digests) if (line := ledger.repair())]
-            for left in [*self.path.rglob(".*.part")]:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-            who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
-            write_bytes(self.path / OWNER, json_bytes(who))
-            yield mended
-        finally:
-            (self.path / OWNER).unlink(missing_ok=True)
-            lock.release()
+        with Ownership(self.path) as self._ownership:
+            try:
+                mended = [line for ledger in (self.events, self.digests) if (line := ledger.repair())]
+                for left in [*self.path.rglob(".*.part")]:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+                yield mended
+            finally:
+                self._ownership = None
 
-    def _owner(self) -> str:
-        """Who holds the lock, in words."""
-        try:
-            owner = read_json(self.path / OWNER)
-            return f"process {owner['pid']} on {owner['host']}"
-        except (OSError, ValueError, KeyError):
-            return "another process"
+    def _check_ownership(self) -> None:
+        if self._ownership:
+            self._ownership.check()
 
     def note(self, event: str, **details: Any) -> None:
         """Add to the run's events, with the time."""
+        self._check_ownership()
         self.events.append({"time": datetime.now(UTC).isoformat(timespec="seconds"), "event": event} | details)
 
     @contextmanager
@@ -148,6 +133,7 @@ class Run:
 
     def _record(self, path: Path, data: bytes) -> None:
         """Before the file is there: so a file without a record, or with another, is no file of this run."""
+        self._check_ownership()
         name = path.relative_to(self.path).as_posix()
         self.digests.append({"file": name, "sha256": hashlib.sha256(data).hexdigest()})
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rstar_mini.evolution.run import OWNER, RECIPE, Run
+from rstar_mini.evolution.owner import LEASE, owner, silence
+from rstar_mini.evolution.run import RECIPE, Run
 from rstar_mini.files import read_json
 from rstar_mini.recipes.schema import Round
 
@@ -50,9 +51,8 @@ def status(path: Path) -> Status | None:
     tokens = sum(read_json(file)["sampled"] for file in path.glob("round-*/trees/shard-*.json"))
     doing = "finished" if len(metrics) > len(rounds) else f"round {current}: {_doing(current, mine, searched, shards)}"
     left = _seconds_left(rounds, metrics, events, shards)
-    return Status(
-        run.recipe.name, metrics, len(rounds), (searched, shards), doing, tokens, left, (path / OWNER).exists()
-    )
+    working = silence(owner(path)) < LEASE
+    return Status(run.recipe.name, metrics, len(rounds), (searched, shards), doing, tokens, left, working)
 
 
 def _of_round(events: Sequence[Event], number: int) -> list[Event]:

@@ -39,6 +39,13 @@ def load_problems(
     return read_problems(source, split, limit, families, levels)[0]
 
 
+def hub_name(source: str) -> str | None:
+    """The Hub's name of a source of problems; None for one that is not there."""
+    if source == "generated" or source.endswith(".jsonl") or Path(source).is_dir():
+        return None
+    return SETS[source].hub if source in SETS else source
+
+
 def read_problems(
     source: str,
     split: str = "train",
@@ -135,13 +142,17 @@ def _read_hub(name: str, split: str) -> Iterator[Problem | None]:
 
 
 def _hub_rows(name: str, split: str) -> Iterable[dict[str, Any]]:
-    try:
-        from datasets import load_dataset
+    from datasets import load_dataset
 
-        rows: Iterable[dict[str, Any]] = load_dataset(name, config_of(name), split=split)
-    except Exception as error:  # the client lets through errors of several network libraries, without a common base
+    from rstar_mini.hub import Repo
+
+    config = config_of(name)
+    folder = Path(name) if Path(name).is_dir() else Repo(name, "dataset", config=config).snapshot()
+    try:
+        rows: Iterable[dict[str, Any]] = load_dataset(str(folder), config, split=split)
+    except Exception as error:  # every format of a data set has its own errors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"cannot load '{name}' (split '{split}') from the Hub: {reason}; {INSTEAD}") from error
+        raise UserError(f"cannot read '{name}' (split '{split}') from the Hub: {reason}; {INSTEAD}") from error
     return rows
 
 

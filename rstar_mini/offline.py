@@ -1,0 +1,27 @@
+"""`--offline`: nothing of this process, or of those that it starts, uses the network."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from rstar_mini.errors import UserError
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+_OFFLINE = "RSTAR_MINI_OFFLINE"
+_SWITCHES = (_OFFLINE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK")
+
+
+def go_offline() -> None:
+    """Say so to all libraries; they read it when they are imported, so it comes first."""
+    os.environ.update(dict.fromkeys(_SWITCHES, "1"))
+
+
+def check_address(url: str) -> None:
+    """See that a server may be asked.
+
+    Raises:
+        UserError: it is on another machine, and `go_offline` was called.
+    """
+    if os.environ.get(_OFFLINE) and urlsplit(url).hostname not in LOCAL:
+        raise UserError(f"--offline: {url} is on another machine; leave out --offline, or give a server on this one")
