@@ -76,6 +76,7 @@ def guarded(tmp_path: Path):
     return run
 
 
+@pytest.mark.slow
 def test_the_guard_sees_who_looks_for_the_hub(guarded) -> None:
     done, connections = guarded(COMMANDS, json.dumps([["evolve", "tiny", "--set", "policy.base=org/none"]]))
     assert done.returncode and "huggingface.co" in connections
@@ -106,6 +107,7 @@ def test_evolve_solve_and_eval_offline(guarded, tmp_path: Path) -> None:
     assert connections == ""
 
 
+@pytest.mark.slow
 def test_a_run_of_what_comes_with_the_package_looks_nowhere_even_online(guarded) -> None:
     sets = [word for change in [*SMALL, "problems.limit=8", "evaluation.limit=2"] for word in ("--set", change)]
     done, connections = guarded(COMMANDS, json.dumps([["evolve", "tiny", "--run", "r", "--rounds", "1", *sets]]))

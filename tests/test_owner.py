@@ -106,6 +106,7 @@ def test_without_locks_a_live_process_of_this_machine_is_seen(made: Run, monkeyp
             pass
 
 
+@pytest.mark.slow
 def test_a_run_on_a_poor_file_system_is_stopped_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = [*SMALL, "problems.limit=8", "evaluation.limit=2"]
     rstar_mini.evolve("tiny", tmp_path / "whole", 1, changes)
