@@ -56,7 +56,7 @@ def bench(recipe_name: str, repeats: int, parts: Sequence[str], progress: Progre
             "decoding": lambda: decoding(model, tokenizer, prompt, problems, repeats),
             "search": lambda: whole_search(models, few, budget, box, repeats),
             "walk": lambda: walk_alone(repeats),
-            "memory": lambda: memory(models, few[:2], budget, box),
+            "memory": lambda: memory(models, few if recipe_name == "tiny" else few[:2], budget, box),
             "sandbox": lambda: [around.sandboxed(box, repeats)],
             "ppm": lambda: [around.scoring(models, few, budget, box, repeats)],
             "training": lambda: around.trainings(recipe, repeats),

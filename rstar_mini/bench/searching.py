@@ -174,11 +174,18 @@ def walk_alone(repeats: int, depth: int = 8) -> list[Row]:
 
 
 def memory(models: Models, problems: Sequence[Problem], budget: Budget, box: Sandbox) -> list[Row]:
-    """Most bytes that keys and values took, over what whole texts for each node would take, as rollouts grow."""
+    """Most bytes that keys and values took, over what whole texts for each node would take, as rollouts grow.
+
+    With many candidates and a high temperature, so that the trees are not used up after a few rollouts.
+    """
     rows_ = []
     for rollouts in (8, 16, 32, 64, 128):
         policy, ppm = models.ours()
-        trees = search(problems, Expander(policy, box, ppm, "memory"), replace(budget, rollouts=rollouts))
+        trees = search(
+            problems,
+            Expander(policy, box, ppm, "memory"),
+            replace(budget, candidates=16, temperature=1.0, rollouts=rollouts),
+        )
         size = math.prod(kv_shape(models.model.config)) * models.ppm.dtype.itemsize
         whole = size * sum(
             len(policy.cache.encode(policy.prompt(tree.problem.question))) + sum(step.tokens for step in node.steps())
@@ -188,6 +195,12 @@ def memory(models: Models, problems: Sequence[Problem], budget: Budget, box: San
         )
         peak = policy.cache.meter.peak
         rows_.append(
-            row(f"keys and values, {rollouts} rollouts", "MB", [peak / 1e6], "whole texts", [max(whole, 1) / 1e6])
+            row(
+                f"keys and values, {sum(tree.rollouts for tree in trees)} rollouts in {len(trees)} trees",
+                "MB",
+                [peak / 1e6],
+                "whole texts",
+                [max(whole, 1) / 1e6],
+            )
         )
     return rows_
