@@ -122,7 +122,9 @@ class Run:
     def write_model(self, model: AnyModel, folder: Path) -> None:
         """Save a model, or only the adapters of one that has them; the folder appears whole."""
         with whole_folder(folder) as aside:
-            model.save_pretrained(str(aside))
+            # PEFT would ask the Hub whether the vocabulary has changed, and warn where there is nothing to ask.
+            options: dict[str, Any] = {"save_embedding_layers": False} if hasattr(model, "peft_config") else {}
+            model.save_pretrained(str(aside), **options)
             for file in sorted(aside.rglob("*")):
                 if file.is_file():
                     self._record(folder / file.relative_to(aside), file.read_bytes())
