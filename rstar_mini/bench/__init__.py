@@ -31,7 +31,7 @@ def bench(recipe_name: str, repeats: int, parts: Sequence[str], progress: Progre
     from rstar_mini.bench import parts as around
     from rstar_mini.bench.decode import decoding
     from rstar_mini.bench.searching import Models, memory, walk_alone, whole_search
-    from rstar_mini.models import DTYPES, load_base
+    from rstar_mini.models import DTYPES, device, load_base
     from rstar_mini.problems import load_problems
     from rstar_mini.prompts import DEMONSTRATIONS, TEMPLATES, Prompt
     from rstar_mini.recipes import load_recipe
@@ -42,7 +42,7 @@ def bench(recipe_name: str, repeats: int, parts: Sequence[str], progress: Progre
     torch.set_num_threads(recipe.threads)
     model, tokenizer = load_base(recipe.policy.base)
     model.to(  # type: ignore[call-arg]  # transformers hides the signature of Module.to
-        device="cuda" if torch.cuda.is_available() else "cpu", dtype=DTYPES[recipe.policy.dtype]
+        device=device(), dtype=DTYPES[recipe.policy.dtype]
     )
     prompt = Prompt(TEMPLATES[recipe.policy.prompt], DEMONSTRATIONS[: recipe.policy.shots])
     models = Models(model, tokenizer, prompt)

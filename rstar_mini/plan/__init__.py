@@ -6,8 +6,8 @@ a policy's steps are and how soon its trees are solved, so they may be wrong sev
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rstar_mini.plan.machine import Machine
@@ -131,16 +131,10 @@ def _training_need(recipe: Recipe, part: str, base: Shape, where: Machine) -> Ne
     what = {"sft": "SFT", "ppm": "PPM training"}[part]
     if peak <= where.usable_gb:
         return Need(what, peak, "")
-    ways = {
-        f"{part}.recompute=true": replace(step, recompute=True),
-        f"{part}.micro_batch=1": _step(recipe, settings.model_copy(update={"micro_batch": 1}), part),
-        f"{part}.recompute=true {part}.micro_batch=1": replace(
-            _step(recipe, settings.model_copy(update={"micro_batch": 1}), part), recompute=True
-        ),
-    }
-    for way, other in ways.items():
-        if training_peak(base, other) / 1e9 <= where.usable_gb:
-            return Need(what, peak, way)
+    ways: tuple[dict[str, Any], ...] = ({"recompute": True}, {"micro_batch": 1}, {"recompute": True, "micro_batch": 1})
+    for way in ways:
+        if training_peak(base, _step(recipe, settings.model_copy(update=way), part)) / 1e9 <= where.usable_gb:
+            return Need(what, peak, " ".join(f"{part}.{key}={str(value).lower()}" for key, value in way.items()))
     smaller = {"full": "policy.tuning=lora", "lora": "policy.tuning=qlora", "qlora": "a larger GPU"}
     return Need(what, peak, smaller[recipe.policy.tuning])
 
