@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rstar_mini.code_cot import write_solution
 from rstar_mini.errors import UserError
 
 PLAIN = "{question}\n"
@@ -23,18 +24,59 @@ INSTRUCTION = (
 DEMONSTRATIONS: Sequence[tuple[str, str]] = (
     (
         "A baker fills 6 trays with 12 rolls each and sells 50 rolls. How many rolls are left?",
-        "<code>\n# Count the rolls on all trays\nrolls = 6 * 12\n<end_of_step>\n# Take away the rolls that were sold\n"
-        "left = rolls - 50\n<end_of_step>\n# Now print the final answer\nprint(left)\n<end_of_code>\n"
-        "<output>22<end_of_output>\n<answer>The answer is \\boxed{22}<end_of_answer>",
+        write_solution(
+            [
+                ("Count the rolls on all trays", "rolls = 6 * 12"),
+                ("Take away the rolls that were sold", "left = rolls - 50"),
+            ],
+            "left",
+            "22",
+        ),
     ),
     (
         "Rita is 9 years old. Her uncle is 4 times as old as she is. How old will he be in 5 years?",
-        "<code>\n# Find the age of the uncle\nuncle = 9 * 4\n<end_of_step>\n# Add the years that pass\n"
-        "later = uncle + 5\n<end_of_step>\n# Now print the final answer\nprint(later)\n<end_of_code>\n"
-        "<output>41<end_of_output>\n<answer>The answer is \\boxed{41}<end_of_answer>",
+        write_solution(
+            [("Find the age of the uncle", "uncle = 9 * 4"), ("Add the years that pass", "later = uncle + 5")],
+            "later",
+            "41",
+        ),
+    ),
+    (
+        "There were 73 birds in a tree. Some flew away and 28 birds stayed. How many birds flew away?",
+        write_solution([("Take the birds that stayed from all birds", "flew = 73 - 28")], "flew", "45"),
+    ),
+    (
+        "Dan put 84 shells into 7 boxes, the same number in each. He has 15 stones. How many shells are in each box?",
+        write_solution([("Share the shells among the boxes", "shells = 84 // 7")], "shells", "12"),
+    ),
+    (
+        "A school has 240 girls and 185 boys. How many more girls than boys are there?",
+        write_solution([("Take the boys from the girls", "more = 240 - 185")], "more", "55"),
+    ),
+    (
+        "Nora read 14 pages on Monday, 9 pages on Tuesday and 20 pages on Friday. How many pages did she read in all?",
+        write_solution([("Add the pages of the three days", "pages = 14 + 9 + 20")], "pages", "43"),
+    ),
+    (
+        "Each bag holds 6 apples. Omar has 13 bags and 4 pears. How many apples does he have?",
+        write_solution([("Count the apples in all bags", "apples = 13 * 6")], "apples", "78"),
+    ),
+    (
+        "Ivy had 30 stickers. She gave 8 to Leo and 5 to Ann. How many stickers does she have left?",
+        write_solution(
+            [
+                ("Add the stickers that she gave away", "given = 8 + 5"),
+                ("Take them from what she had", "left = 30 - given"),
+            ],
+            "left",
+            "17",
+        ),
     ),
 )
-"""Two worked examples, as in the paper's round 1, for a pretrained base policy that has not seen the format."""
+"""Worked examples, as in the paper's round 1, for a pretrained base policy that has not seen the format.
+
+The smaller the model, the more of them it needs to keep to the format at all (README, "SmolLM2 on SVAMP").
+"""
 
 
 CHAT = "chat"  # in the place of a template's name: the one that comes with the model

@@ -7,7 +7,7 @@ from rstar_mini.progress import Silent
 
 SMALL = [
     "problems.limit=24",
-    "search.shard=16",
+    "search.shard=8",
     "evaluation.limit=12",
     "evaluation.candidates=3",
     "evaluation.rollouts=2",

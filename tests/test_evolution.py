@@ -55,26 +55,38 @@ def test_going_on_with_a_finished_run_changes_nothing(run):
     assert digests(run.path) == before
 
 
-def test_an_interrupted_run_ends_like_one_that_was_not(run, tmp_path):
-    """Stopped after the first shard of round 1, and gone on with: the same bytes everywhere."""
+@pytest.mark.parametrize(
+    ("stage", "folder"),
+    [("round 1: search", "round-1/trees"), ("round 1, seed 0: held-out problems", "round-1/evaluation")],
+)
+def test_an_interrupted_run_ends_like_one_that_was_not(run, tmp_path, stage, folder):
+    """Stopped after the first shard of problems searched or evaluated, and gone on with: the same bytes everywhere."""
 
     class Stop(Silent):
-        done = 0
+        now, done = "", 0
 
         def advance(self, amount: int = 1) -> None:
             self.done += amount
-            if self.stopped_stage and self.done > 16:
+            if self.now == stage and self.done >= 8:
                 raise KeyboardInterrupt
 
         def stage(self, name: str, total: int) -> None:
-            self.stopped_stage, self.done = name == "round 1: search", 0
+            self.now, self.done = name, 0
 
     with pytest.raises(KeyboardInterrupt):
         rstar_mini.evolve("tiny", tmp_path / "b", overrides=SMALL, progress=Stop())
-    assert (tmp_path / "b/round-1/trees/shard-0000.json").exists()
-    assert not (tmp_path / "b/round-1/trees/shard-0001.json").exists()
+    assert {file.name.split(".")[0] for file in (tmp_path / "b" / folder).iterdir()} <= {"shard-0000"}
     rstar_mini.evolve("tiny", tmp_path / "b", overrides=SMALL)
     assert digests(tmp_path / "b") == digests(run.path)
+
+
+def test_search_on_heldout_problems_can_be_left_out_after_some_rounds(tmp_path):
+    small = [*SMALL, "problems.limit=8", "evaluation.limit=4", "evaluation.greedy_only=[1]"]
+    rstar_mini.evolve("tiny", tmp_path / "r", overrides=small)
+    systems = [set(row["evaluation"]["systems"]) for row in rstar_mini.load_run(tmp_path / "r").metrics()]
+    assert systems == [{"greedy", "vote"}, {"greedy"}, {"greedy", "vote", "mcts"}]
+    full = rstar_mini.evaluate_run(tmp_path / "r", seeds=1, limit=4, rounds=[1])
+    assert set(full["rounds"][0]["seeds"][0]["systems"]) == {"greedy", "vote", "mcts"}
 
 
 def test_a_run_of_another_recipe_is_refused_and_left_alone(run):

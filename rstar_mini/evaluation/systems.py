@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rstar_mini.policy import Policy, forget
+from rstar_mini.policy import Policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.recipes.schema import Recipe
 from rstar_mini.sandbox import Sandbox
@@ -56,32 +56,17 @@ def evaluate(
     box: Sandbox,
     recipe: Recipe,
     seed: str,
-    advance: Callable[[int], None],
+    greedy_only: bool = False,
 ) -> dict[str, Outcome]:
-    """Every system on the problems, shard by shard; without a PPM (the base), vote samples what round 1's would."""
-    outcomes: dict[str, Outcome] = {}
-    for first in range(0, len(problems), recipe.search.shard):
-        shard = problems[first : first + recipe.search.shard]
-        for name, outcome in _evaluate_shard(shard, policy, ppm, box, recipe, seed).items():
-            outcomes.setdefault(name, Outcome()).add(outcome)
-        forget(policy, ppm)
-        advance(len(shard))
-    return outcomes
+    """Every system on a shard of problems; without a PPM (the base), vote samples what round 1's would."""
 
-
-def _evaluate_shard(
-    problems: Sequence[Problem],
-    policy: Policy,
-    ppm: PPMScorer | None,
-    box: Sandbox,
-    recipe: Recipe,
-    seed: str,
-) -> dict[str, Outcome]:
     def expander(name: str, scorer: PPMScorer | None = None) -> Expander:
         return Expander(policy, box, scorer, f"{seed}/{name}", ground_truth=False)
 
     greedy = _by_vote(problems, [sample(problems, expander("greedy"), 1, 0.0, recipe.search.depth)])
     outcomes = {"greedy": greedy}
+    if greedy_only:
+        return outcomes
     if ppm is not None:
         outcomes["mcts"] = guided_search(problems, expander, ppm, recipe)
         target = outcomes["mcts"].tokens

@@ -20,9 +20,8 @@ import torch
 
 from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
-from rstar_mini.evaluation.chat import ASK, WORDS, chat_answers
+from rstar_mini.evaluation.shards import HeldOut
 from rstar_mini.evaluation.summary import headline, summarise
-from rstar_mini.evaluation.systems import Outcome, evaluate
 from rstar_mini.evolution.budget import budget_line, spent
 from rstar_mini.evolution.capacity import FILE
 from rstar_mini.evolution.harvest import harvest
@@ -36,7 +35,6 @@ from rstar_mini.files import read_json, read_jsonl
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
 from rstar_mini.progress import Progress
-from rstar_mini.prompts import chat_prompt
 from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem, Trajectory
@@ -189,23 +187,15 @@ class Evolution:
 
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
-        heldout = self.gathered.heldout
-        self.progress.stage(f"round {number}: held-out evaluation", len(heldout))
-        scorer = self.models.scorer(number) if number and self.recipe.method == "mcts" else None
-        seed = f"{self.recipe.seed}/evaluation"
-        with self.run.timed("evaluated", round=number), closing(self.models.policy(number)) as policy:
-            outcomes = evaluate(heldout, policy, scorer, self.box, self.recipe, seed, self.progress.advance)
-        if number == 0 and self.models.tokenizer.chat_template:
-            outcomes = {"chat": self._in_its_own_words(heldout)} | outcomes
-        summary = summarise(heldout, outcomes, self.recipe.seed)
+        problems, folder, seed = self.gathered.heldout, self.run.round(number) / "evaluation", self.recipe.seed
+        held = HeldOut(self.run, self.models, problems, self.box, self.progress)
+        with self.run.timed("evaluated", round=number):
+            outcomes = held.evaluate(number, seed, folder, number in self.recipe.evaluation.greedy_only)
+            if number == 0 and self.models.tokenizer.chat_template:
+                outcomes = {"chat": held.in_its_own_words(folder / "chat")} | outcomes
+        summary = summarise(problems, outcomes, seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")
         return summary
-
-    def _in_its_own_words(self, problems: Sequence[Problem]) -> Outcome:
-        """The base as it came, asked in its own chat template."""
-        self.progress.stage("round 0: the base in its own words", len(problems))
-        with closing(self.models.policy(0, chat_prompt(self.models.tokenizer, ask=ASK), WORDS)) as policy:
-            return chat_answers(problems, policy)
 
 
 def _every(problems: Sequence[Problem], share: float) -> list[Problem]:

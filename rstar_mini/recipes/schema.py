@@ -61,7 +61,7 @@ class PolicySettings(Section):
         "plain", description="template of the prompt; 'chat' is the one that comes with the model"
     )
     shots: int = Field(
-        0, ge=0, le=2, description="worked examples shown to the base policy, before it has learnt the format"
+        0, ge=0, le=8, description="worked examples shown to the base policy, before it has learnt the format"
     )
     max_step_tokens: PositiveInt = Field(48, description="a step that has not ended by then is dropped")
     batch_rows: PositiveInt | None = Field(
@@ -204,6 +204,9 @@ class Evaluation(Section):
     candidates: PositiveInt = Field(8, description="steps sampled at each node (the paper uses 32)")
     rollouts: PositiveInt = Field(8, description="rollouts of one test-time tree")
     trajectories: PositiveInt = Field(1, description="test-time trees; each gives one trajectory (section 4.1)")
+    greedy_only: list[PositiveInt] = Field(
+        [], description="rounds after which greedy decoding alone is measured, where vote and search are dear"
+    )
     c: float = Field(2.0, ge=0, description="UCT's exploration constant at test time")
     selection: Literal["ppm", "vote", "ppm-weighted vote"] = Field(
         "ppm", description="how the final answer is chosen, in a tree and among trees"

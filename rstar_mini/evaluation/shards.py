@@ -1,0 +1,62 @@
+"""Held-out problems in shards: what is finished stays on disk and is not asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from rstar_mini.evaluation.chat import ASK, WORDS, chat_answers
+from rstar_mini.evaluation.systems import Outcome, evaluate
+from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.run import Run
+from rstar_mini.files import read_json
+from rstar_mini.policy import forget
+from rstar_mini.progress import Progress
+from rstar_mini.prompts import chat_prompt
+from rstar_mini.sandbox import Sandbox
+from rstar_mini.types import Problem
+
+
+class HeldOut:
+    """The held-out problems of a run, and what its models do on them; a folder is for one round and seed."""
+
+    def __init__(self, run: Run, models: Models, problems: Sequence[Problem], box: Sandbox, progress: Progress) -> None:
+        self.run, self.models, self.problems, self.box, self.progress = run, models, problems, box, progress
+
+    def evaluate(self, number: int, seed: int, folder: Path, greedy_only: bool = False) -> dict[str, Outcome]:
+        """Greedy, vote and PPM-guided search with the models of a round, or greedy decoding alone."""
+        recipe = self.run.recipe
+        guided = number > 0 and recipe.method == "mcts" and not greedy_only
+        scorer = self.models.scorer(number) if guided else None
+        with closing(self.models.policy(number)) as policy:
+
+            def ask(problems: Sequence[Problem]) -> dict[str, Outcome]:
+                outcomes = evaluate(problems, policy, scorer, self.box, recipe, f"{seed}/evaluation", greedy_only)
+                forget(policy, scorer)
+                return outcomes
+
+            return self._by_shard(f"round {number}, seed {seed}: held-out problems", folder, ask)
+
+    def in_its_own_words(self, folder: Path) -> Outcome:
+        """The base as it came, asked in its own chat template."""
+        with closing(self.models.policy(0, chat_prompt(self.models.tokenizer, ask=ASK), WORDS)) as policy:
+            name = "round 0: the base in its own words"
+            return self._by_shard(name, folder, lambda problems: {"chat": chat_answers(problems, policy)})["chat"]
+
+    def _by_shard(
+        self, name: str, folder: Path, ask: Callable[[Sequence[Problem]], dict[str, Outcome]]
+    ) -> dict[str, Outcome]:
+        """The outcomes of all problems, from disk where they are there."""
+        self.progress.stage(name, len(self.problems))
+        outcomes: dict[str, Outcome] = {}
+        size = self.run.recipe.search.shard
+        for shard, first in enumerate(range(0, len(self.problems), size)):
+            part, kept = self.problems[first : first + size], folder / f"shard-{shard:04d}.json"
+            if not kept.exists():
+                self.run.write_json(kept, {system: asdict(outcome) for system, outcome in ask(part).items()})
+            for system, row in read_json(kept).items():
+                outcomes.setdefault(system, Outcome()).add(Outcome(**row))
+            self.progress.advance(len(part))
+        return outcomes
