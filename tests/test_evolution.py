@@ -56,10 +56,10 @@ def test_going_on_with_a_finished_run_changes_nothing(run):
 
 
 @pytest.mark.parametrize(
-    ("stage", "folder"),
-    [("round 1: search", "round-1/trees"), ("round 1, seed 0: held-out problems", "round-1/evaluation")],
+    ("stage", "done", "folder"),
+    [("round 1: search", 9, "round-1/trees"), ("round 1, seed 0: held-out problems", 8, "round-1/evaluation")],
 )
-def test_an_interrupted_run_ends_like_one_that_was_not(run, tmp_path, stage, folder):
+def test_an_interrupted_run_ends_like_one_that_was_not(run, tmp_path, stage, done, folder):
     """Stopped after the first shard of problems searched or evaluated, and gone on with: the same bytes everywhere."""
 
     class Stop(Silent):
@@ -67,7 +67,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(run, tmp_path, stage, fol
 
         def advance(self, amount: int = 1) -> None:
             self.done += amount
-            if self.now == stage and self.done >= 8:
+            if self.now == stage and self.done >= done:
                 raise KeyboardInterrupt
 
         def stage(self, name: str, total: int) -> None:
