@@ -197,12 +197,20 @@ def verify(run: RunArgument = DEFAULT_RUN) -> None:
 
 
 @app.command()
-def report(run: RunArgument = DEFAULT_RUN) -> None:
+def report(
+    run: RunArgument = DEFAULT_RUN,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="A new folder for report, recipe and metrics, with ids in place of the problems' texts."),
+    ] = None,
+) -> None:
     """Write the report of a run: one HTML page with tables, figures, trees and pairs."""
     from rstar_mini import api
+    from rstar_mini.share.results import share_results
     from rstar_mini.show.report import write_report
 
-    say(f"the report is {write_report(api.load_run(run))}")
+    this = api.load_run(run)
+    say(f"report, recipe and metrics are in {share_results(this, to)}" if to else f"the report is {write_report(this)}")
 
 
 @app.command("exec")

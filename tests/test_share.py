@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from pathlib import Path
@@ -19,7 +20,7 @@ from rstar_mini import hub
 from rstar_mini.cli import app
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import read_jsonl
+from rstar_mini.files import read_json, read_jsonl
 from rstar_mini.policy import Request
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.ppm.scorer import PPMScorer
@@ -27,12 +28,14 @@ from rstar_mini.progress import Silent
 from rstar_mini.recipes import load_recipe
 from rstar_mini.share import export_round
 from rstar_mini.share.cards import publishable
+from rstar_mini.show.report import write_report
 from rstar_mini.show.tables import difference, share
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 LORA = [*SMALL, "policy.tuning=lora", "policy.lora_rank=4", "policy.adapters=merged", "sft.lr=1e-2"]
 FULL_PARTS = ["pairs", "policy", "ppm", "trajectories"]
 LORA_PARTS = ["pairs", "policy", "policy-merged", "ppm", "trajectories"]
+FILES_OF_RESULTS = ["metrics.json", "recipe.yaml", "report.html"]
 
 
 @pytest.fixture(scope="module")
@@ -249,3 +252,17 @@ def test_no_room_is_said_and_leaves_nothing(run: Run, tmp_path: Path, monkeypatc
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     assert "has room for 0.0 MB" in refused(run.path, "--to", tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_results_are_passed_on_without_the_texts_of_the_problems(run: Run, tmp_path: Path) -> None:
+    to = tmp_path / "results"
+    told = CliRunner().invoke(app, ["report", str(run.path), "--to", str(to)])
+    assert told.exit_code == 0 and sorted(file.name for file in to.iterdir()) == FILES_OF_RESULTS
+    assert read_json(to / "metrics.json") == run.metrics()
+    page = (to / "report.html").read_text()
+    whole, problems = write_report(run, tmp_path).read_text(), [pair.problem for pair in run.pairs(2)]
+    assert any(html.escape(problem.question) in whole for problem in problems)
+    assert not any(html.escape(problem.question) in page for problem in problems)
+    assert any(problem.id in page for problem in problems)
+    again = CliRunner().invoke(app, ["report", str(run.path), "--to", str(to)])
+    assert again.exit_code == 2 and "it is there already" in again.stderr

@@ -39,8 +39,8 @@ pre{white-space:pre-wrap;margin:0}
 """
 
 
-def write_report(run: Run) -> Path:
-    """Write `report.html` into the run and return its path; rounds that are not finished are left out.
+def write_report(run: Run, folder: Path | None = None) -> Path:
+    """Write `report.html` into `folder`, by default the run's, and return its path; only finished rounds are in it.
 
     Raises:
         UserError: no round is finished.
@@ -51,7 +51,7 @@ def write_report(run: Run) -> Path:
     # The defaults in place of the reader's own settings: the same files give the same pictures.
     with matplotlib.style.context("default"):
         page = _page(f"rstar_mini: {run.recipe.name}", _sections(run, metrics))
-    path = run.path / "report.html"
+    path = (folder or run.path) / "report.html"
     write_bytes(path, page.encode("utf-8", "replace"))
     return path
 
