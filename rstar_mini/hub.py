@@ -64,6 +64,15 @@ class Repo:
         """
         return self.here() or self.fetch(self.missing(), progress or Silent())
 
+    def file(self, name: str) -> Path:
+        """One file of it, from this machine or fetched.
+
+        Raises:
+            UserError: it is not here, and cannot be fetched.
+        """
+        with told(self):
+            return Path(hf_hub_download(self.name, name, repo_type=self.kind, cache_dir=self.cache))
+
     def here(self) -> Path | None:
         """The folder of its files on this machine, without a look at the network; None when they are not all here."""
         with told(self):

@@ -137,6 +137,14 @@ def test_offline_says_what_is_missing_and_how_it_comes(mirror: Mirror, python) -
     assert mirror.asked == []
 
 
+def test_a_plan_asks_for_the_configuration_alone(mirror: Mirror, python) -> None:
+    planned = "from rstar_mini.plan.shape import shape\nprint(shape('org/tiny').layers)"
+    assert python(planned).stdout.strip().isdigit()
+    assert mirror.fetched() == ["config.json"]
+    unknown = python(planned.replace("org/tiny", "org/none")).stderr
+    assert "UserError: the Hub does not know the model 'org/none'" in unknown
+
+
 @pytest.mark.parametrize("name", ["a/b/c", "../up", "what is this?"])
 def test_a_name_that_can_be_none(python, name: str) -> None:
     assert "neither a folder" in refused(python(FETCH, name, "model"))

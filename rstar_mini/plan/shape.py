@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from rstar_mini.errors import UserError
 from rstar_mini.files import read_json
+from rstar_mini.hub import Repo
 from rstar_mini.policy.tree_attention import kv_shape
 
 NF4_BYTES = 0.5 + (1 + 4 / 256) / 64  # of a weight: 4 bits, a scale of 8 bits for 64, and one of 32 bits for 256 scales
@@ -78,11 +79,10 @@ def _config(name: str) -> PreTrainedConfig:
     if name in known:
         fields = dict(known[name])
         return AutoConfig.for_model(fields.pop("model_type"), **fields)
+    folder = Path(name) if Path(name).is_dir() else Repo(name, "model").file("config.json").parent
     try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(name)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"cannot read the configuration of '{name}': {reason}; give a folder, or connect to the Hub"
-        ) from error
+        raise UserError(f"cannot read the configuration of '{name}': {reason}; give another model") from error
     return config
