@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 from small_runs import SMALL
+from transformers import GPT2Config, GPT2LMHeadModel
 from typer.testing import CliRunner
 
 from rstar_mini import files, load_run
 from rstar_mini.cli import app
+from rstar_mini.models import load_base
+from rstar_mini.plan import here
+from rstar_mini.recipes import load_recipe
 
 GOOD = '{"question": "2 + 2?", "answer": "4"}\n'
 
@@ -103,3 +107,25 @@ def test_a_disk_that_is_full_when_a_model_is_saved(tmp_path, monkeypatch, words)
     assert load_run(tmp_path / "run").verify() == []
     result = CliRunner().invoke(app, ["evolve", "--run", str(tmp_path / "run"), "--rounds", "1", *changes])
     assert result.exit_code == 0, result.stderr
+
+
+def test_weights_that_do_not_fit_into_the_free_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(here, "free_bytes", lambda: 10**6)
+    message = refused("tiny", run=tmp_path / "run")
+    assert "the weights of 'tiny' take 0.0 GB" in message and "rstar-mini plan" in message
+
+
+def test_a_step_that_may_not_fit_is_told_before_the_search(monkeypatch):
+    monkeypatch.setattr(here, "free_bytes", lambda: 2 * 10**8)
+    lines = here.check_memory(load_recipe("tiny"))
+    assert any(line.startswith("SFT may take 1.0 GB, and 0.2 GB are free; change: sft.") for line in lines)
+
+
+def test_a_model_without_linear_layers_for_lora_is_refused_before_the_search(tmp_path):
+    folder = tmp_path / "gpt2"
+    tokenizer = load_base("tiny")[1]
+    config = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    message = refused("tiny", "--set", f"policy.base={folder}", "--set", "policy.tuning=lora", run=tmp_path / "run")
+    assert "GPT2LMHeadModel has no linear layers for LoRA" in message

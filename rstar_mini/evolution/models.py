@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rstar_mini.adapters import SharedBase, View
+from rstar_mini.adapters import SharedBase, View, linear_layers
 from rstar_mini.evolution.capacity import capacity
 from rstar_mini.models import DTYPES, device, load_base, load_policy, load_ppm, no_four_bits
 from rstar_mini.paths import data_file
@@ -41,6 +41,8 @@ class Models:
         self.settings, self.notes = possible(recipe.policy)
         self.dtype = DTYPES[self.settings.dtype]
         base, self.tokenizer = self._load()
+        if self.settings.tuning != "full":
+            linear_layers(base)  # what LoRA cannot adapt is refused before search has worked for it
         self.capacity = capacity(folder, self.settings, base)
         self._unused: PreTrainedModel | None = base
 

@@ -33,6 +33,7 @@ from rstar_mini.evolution.synthesis import Synthesizer
 from rstar_mini.fetch.room import hub_repos
 from rstar_mini.files import read_json, read_jsonl
 from rstar_mini.finetune.sft import train_policy
+from rstar_mini.plan.here import check_memory
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
 from rstar_mini.progress import Progress
 from rstar_mini.recipes import Recipe
@@ -60,7 +61,9 @@ class Evolution:
         for repo in hub_repos(recipe):
             repo.snapshot(progress)
         self.gathered = gather(recipe)
+        tight = check_memory(recipe)
         self.models = Models(recipe, path)
+        self.models.notes += tight
         self.run = Run.create(path, recipe)
 
     @property

@@ -84,12 +84,17 @@ def plan(recipe: Recipe, gpu: str) -> Plan:
         base.numbers,
         download / 1e9,
         (download + rounds * 2 * per_round) / 1e9,  # the second half: checkpoints while a training is at work
-        (
-            _search_need(recipe, base, where),
-            _training_need(recipe, "sft", base, where),
-            _training_need(recipe, "ppm", base, where),
-        ),
+        needs(recipe, base, where),
         tuple(_cost(recipe, number, base, where) for number in range(1, rounds + 1)),
+    )
+
+
+def needs(recipe: Recipe, base: Shape, where: Machine) -> tuple[Need, ...]:
+    """What search, SFT and PPM training take at most."""
+    return (
+        _search_need(recipe, base, where),
+        _training_need(recipe, "sft", base, where),
+        _training_need(recipe, "ppm", base, where),
     )
 
 

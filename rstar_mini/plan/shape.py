@@ -68,7 +68,7 @@ def shape_of(config: PreTrainedConfig) -> Shape:
         sides=tuple((layer.in_features, layer.out_features) for layer in layers),
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
-        inner=config.intermediate_size,
+        inner=getattr(config, "intermediate_size", 4 * config.hidden_size),
         vocab=config.vocab_size,
         kept=math.prod(kv_shape(config)),
     )

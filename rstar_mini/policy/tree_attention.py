@@ -31,7 +31,7 @@ def kv_shape(config: PreTrainedConfig) -> tuple[int, int, int]:
     """What a model keeps of one token: (2 * layers, kv heads, head width)."""
     heads = config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return 2 * config.num_hidden_layers, config.num_key_value_heads or heads, width
+    return 2 * config.num_hidden_layers, getattr(config, "num_key_value_heads", None) or heads, width
 
 
 class Rows:

@@ -1,0 +1,33 @@
+"""Before a run starts: whether its models fit into the memory that is free on this machine."""
+
+from __future__ import annotations
+
+from rstar_mini.errors import UserError
+from rstar_mini.evolution.capacity import free_bytes
+from rstar_mini.plan import needs
+from rstar_mini.plan.machine import Machine
+from rstar_mini.plan.shape import shape
+from rstar_mini.recipes import Recipe
+
+
+def check_memory(recipe: Recipe) -> list[str]:
+    """A line on each step of a round that may not fit, with what to change: later a run's recipe is fixed.
+
+    Raises:
+        UserError: not even the weights fit.
+    """
+    policy, free = recipe.policy, free_bytes()
+    base = shape(policy.base)
+    weights = base.weights(policy.tuning, 4 if policy.dtype == "fp32" else 2)
+    if weights > free:
+        raise UserError(
+            f"the weights of '{policy.base}' take {weights / 1e9:.1f} GB with policy.tuning {policy.tuning} and "
+            f"policy.dtype {policy.dtype}, and {free / 1e9:.1f} GB are free; choose a smaller policy.base, or see "
+            "rstar-mini plan"
+        )
+    here = Machine("cpu", free / 1e9, 1)
+    return [
+        f"{need.what} may take {need.peak_gb:.1f} GB, and {here.usable_gb:.1f} GB are free; change: {need.advice}"
+        for need in needs(recipe, base, here)
+        if need.advice
+    ]
