@@ -29,8 +29,7 @@ def evaluate_seeds(
     with Sandbox(**recipe.sandbox.model_dump()) as box:
         held = HeldOut(run, models, problems, box, progress)
         for number in rounds:
-            folders = [run.path / "evaluation" / f"round-{number}-seed-{s}-n-{len(problems)}" for s in range(seeds)]
-            each = [held.evaluate(number, seed, folder) for seed, folder in enumerate(folders)]
+            each = [held.evaluate(number, seed) for seed in range(seeds)]
             pooled = {name: _pool([outcomes[name] for outcomes in each]) for name in each[0]}
             row: dict[str, Any] = {
                 "round": number,

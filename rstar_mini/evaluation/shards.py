@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 
 from rstar_mini.evaluation.chat import ASK, WORDS, chat_answers
 from rstar_mini.evaluation.systems import Outcome, evaluate
@@ -20,12 +19,12 @@ from rstar_mini.types import Problem
 
 
 class HeldOut:
-    """The held-out problems of a run, and what its models do on them; a folder is for one round and seed."""
+    """The held-out problems of a run, and what its models do on them: each shard in a file of the run's evaluation/."""
 
     def __init__(self, run: Run, models: Models, problems: Sequence[Problem], box: Sandbox, progress: Progress) -> None:
         self.run, self.models, self.problems, self.box, self.progress = run, models, problems, box, progress
 
-    def evaluate(self, number: int, seed: int, folder: Path, greedy_only: bool = False) -> dict[str, Outcome]:
+    def evaluate(self, number: int, seed: int, greedy_only: bool = False) -> dict[str, Outcome]:
         """Greedy, vote and PPM-guided search with the models of a round, or greedy decoding alone."""
         recipe = self.run.recipe
         guided = number > 0 and recipe.method == "mcts" and not greedy_only
@@ -37,21 +36,22 @@ class HeldOut:
                 forget(policy, scorer)
                 return outcomes
 
-            return self._by_shard(f"round {number}, seed {seed}: held-out problems", folder, ask)
+            what = f"round-{number}-seed-{seed}" + ("-greedy" if greedy_only else "")
+            return self.by_shard(f"round {number}, seed {seed}: held-out problems", what, ask)
 
-    def in_its_own_words(self, folder: Path) -> Outcome:
+    def in_its_own_words(self) -> Outcome:
         """The base as it came, asked in its own chat template."""
         with closing(self.models.policy(0, chat_prompt(self.models.tokenizer, ask=ASK), WORDS)) as policy:
             name = "round 0: the base in its own words"
-            return self._by_shard(name, folder, lambda problems: {"chat": chat_answers(problems, policy)})["chat"]
+            return self.by_shard(name, "chat", lambda problems: {"chat": chat_answers(problems, policy)})["chat"]
 
-    def _by_shard(
-        self, name: str, folder: Path, ask: Callable[[Sequence[Problem]], dict[str, Outcome]]
+    def by_shard(
+        self, stage: str, what: str, ask: Callable[[Sequence[Problem]], dict[str, Outcome]]
     ) -> dict[str, Outcome]:
-        """The outcomes of all problems, from disk where they are there."""
-        self.progress.stage(name, len(self.problems))
+        """What `ask` finds on all problems, from disk where it is there; `what` and their number name the folder."""
+        self.progress.stage(stage, len(self.problems))
         outcomes: dict[str, Outcome] = {}
-        size = self.run.recipe.search.shard
+        folder, size = self.run.path / "evaluation" / f"{what}-n-{len(self.problems)}", self.run.recipe.search.shard
         for shard, first in enumerate(range(0, len(self.problems), size)):
             part, kept = self.problems[first : first + size], folder / f"shard-{shard:04d}.json"
             if not kept.exists():

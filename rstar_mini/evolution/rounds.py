@@ -190,12 +190,12 @@ class Evolution:
 
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
-        problems, folder, seed = self.gathered.heldout, self.run.round(number) / "evaluation", self.recipe.seed
+        problems, seed = self.gathered.heldout, self.recipe.seed
         held = HeldOut(self.run, self.models, problems, self.box, self.progress)
         with self.run.timed("evaluated", round=number):
-            outcomes = held.evaluate(number, seed, folder, number in self.recipe.evaluation.greedy_only)
+            outcomes = held.evaluate(number, seed, number in self.recipe.evaluation.greedy_only)
             if number == 0 and self.models.tokenizer.chat_template:
-                outcomes = {"chat": held.in_its_own_words(folder / "chat")} | outcomes
+                outcomes = {"chat": held.in_its_own_words()} | outcomes
         summary = summarise(problems, outcomes, seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")
         return summary

@@ -39,7 +39,8 @@ class Run:
       digests.jsonl  the SHA-256 of every file, written before the file is; `rstar-mini verify` compares
       round-0/ decontamination.json synthesized.jsonl synthesis/ metrics.json    the problems and the base model
       round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl undecided.jsonl
-               policy/ ppm/ evaluation/shard-0000.json ... metrics.json
+               policy/ ppm/ metrics.json
+      evaluation/round-1-seed-0-n-150/shard-0000.json ...    what the models do on held-out problems
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
