@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from rstar_mini import cli_share
+from rstar_mini import cli_reproduce, cli_share
 from rstar_mini.cli_options import DEFAULT_RUN, Changes, Offline, RunArgument, say
 from rstar_mini.errors import UserError
 
@@ -264,6 +264,7 @@ def doctor() -> None:
 
 app.command()(cli_share.fetch)
 app.command()(cli_share.export)
+app.command()(cli_reproduce.reproduce)
 
 if __name__ == "__main__":
     main()

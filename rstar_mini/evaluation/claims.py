@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from rstar_mini.evaluation.paper import paper_table
+from rstar_mini.evaluation.paper import gap_of, known, paper_table
 from rstar_mini.evaluation.statistics import unpaired_difference
 
 Difference = tuple[float, float, float]  # mean, low, high, as shares
@@ -57,39 +57,28 @@ def paper_claims(metrics: Sequence[Mapping[str, Any]]) -> list[Claim]:
     ours = {row["round"]: row for row in metrics}
     last = max(ours)
     paired = ours[last].get("evaluation", {}).get("paired", {})
-    claims = [Claim("coverage, last round over first", "2", _gap(solved, 4, 1), _coverage(ours, last, 1))]
+    claims = [Claim("coverage, last round over first", "2", gap_of(solved, 4, 1), _coverage(ours, last, 1))]
     for new in (1, 2, 3, 4):
         text = f"greedy, round {new} over {new - 1 or 'the base'}"
-        claims.append(Claim(text, "3", _gap(greedy, new, new - 1), _systems(ours, "greedy", new, new - 1)))
+        claims.append(Claim(text, "3", gap_of(greedy, new, new - 1), _systems(ours, "greedy", new, new - 1)))
     for new in (2, 3, 4):
         text = f"search, round {new} over {new - 1}"
-        claims.append(Claim(text, "6", _gap(guided, new, new - 1), _systems(ours, "mcts", new, new - 1)))
-    best = _known(guided, "round 4")
-    sampled = best - _known(judges, "ORM, best of N")
+        claims.append(Claim(text, "6", gap_of(guided, new, new - 1), _systems(ours, "mcts", new, new - 1)))
+    best = known(guided, "round 4")
+    sampled = best - known(judges, "ORM, best of N")
     note = "the paper picks with an ORM, we by vote of equal tokens"
-    pqm = best - _known(judges, "PQM, MCTS")
-    verified = _known(data, "step-verified") - _known(data, "rejection sampling")
+    pqm = best - known(judges, "PQM, MCTS")
+    verified = known(data, "step-verified") - known(data, "rejection sampling")
     return [
         *claims,
-        Claim("search over greedy, last round", "3, 6", best - _known(greedy, "round 4"), _paired(paired, "greedy")),
+        Claim("search over greedy, last round", "3, 6", best - known(greedy, "round 4"), _paired(paired, "greedy")),
         Claim("search over picking among samples", "8", sampled, _paired(paired, "vote"), note),
         Claim("PPM over PQM as judge of the search", "8", pqm),
-        Claim("PPM of round 4 over 1, policy fixed", "4", _gap(fixed, 4, 1)),
+        Claim("PPM of round 4 over 1, policy fixed", "4", gap_of(fixed, 4, 1)),
         Claim(
             "step-verified over rejection sampling", "7", verified, note="README.md, Results, has a first measurement"
         ),
     ]
-
-
-def _known(column: Mapping[str, float | None], row: str) -> float:
-    cell = column[row]
-    assert cell is not None, f"the claim rests on a figure that is missing: {row}"
-    return cell
-
-
-def _gap(column: Mapping[str, float | None], new: int, old: int) -> float:
-    """By how much a round of the paper is above another; round 0 is the base."""
-    return _known(column, f"round {new}") - _known(column, f"round {old}" if old else "base")
 
 
 def _coverage(ours: Mapping[int, Mapping[str, Any]], new: int, old: int) -> Difference | None:

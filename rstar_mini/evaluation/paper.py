@@ -82,6 +82,18 @@ def paper_tables() -> list[PaperTable]:
     ]
 
 
+def known(column: Mapping[str, float | None], row: str) -> float:
+    """A cell that a claim rests on."""
+    cell = column[row]
+    assert cell is not None, f"the claim rests on a figure that is missing: {row}"
+    return cell
+
+
+def gap_of(column: Mapping[str, float | None], new: int, old: int) -> float:
+    """By how many points a round of the paper is above another; round 0 is the base."""
+    return known(column, f"round {new}") - known(column, f"round {old}" if old else "base")
+
+
 def problems_in(benchmark: str) -> int:
     """How many problems a benchmark of the paper has.
 

@@ -9,7 +9,7 @@ import torch
 
 from rstar_mini.evaluation.shards import HeldOut
 from rstar_mini.evaluation.summary import headline, summarise
-from rstar_mini.evaluation.systems import Outcome
+from rstar_mini.evaluation.systems import pool
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import heldout
 from rstar_mini.evolution.run import Run
@@ -30,7 +30,7 @@ def evaluate_seeds(
         held = HeldOut(run, models, problems, box, progress)
         for number in rounds:
             each = [held.evaluate(number, seed) for seed in range(seeds)]
-            pooled = {name: _pool([outcomes[name] for outcomes in each]) for name in each[0]}
+            pooled = {name: pool([outcomes[name] for outcomes in each]) for name in each[0]}
             row: dict[str, Any] = {
                 "round": number,
                 "n": len(problems),
@@ -41,10 +41,3 @@ def evaluate_seeds(
             result["rounds"].append(row)
     run.write_json(run.path / "evaluation.json", result)
     return result
-
-
-def _pool(outcomes: Sequence[Outcome]) -> Outcome:
-    """The mean over seeds, problem by problem: seeds of one problem are no independent problems."""
-    shares = [sum(rights) / len(rights) for rights in zip(*(outcome.correct for outcome in outcomes), strict=True)]
-    tokens = round(sum(outcome.tokens for outcome in outcomes) / len(outcomes))
-    return Outcome(shares, tokens, max(outcome.samples for outcome in outcomes))

@@ -36,6 +36,13 @@ class Outcome:
         self.samples = max(self.samples, other.samples)
 
 
+def pool(outcomes: Sequence[Outcome]) -> Outcome:
+    """The mean over seeds, problem by problem: seeds of one problem are no independent problems."""
+    shares = [sum(rights) / len(rights) for rights in zip(*(outcome.correct for outcome in outcomes), strict=True)]
+    tokens = round(sum(outcome.tokens for outcome in outcomes) / len(outcomes))
+    return Outcome(shares, tokens, max(outcome.samples for outcome in outcomes))
+
+
 def evaluation_budget(recipe: Recipe) -> Budget:
     """The test-time search budget of a recipe."""
     settings = recipe.evaluation
@@ -63,7 +70,7 @@ def evaluate(
     def expander(name: str, scorer: PPMScorer | None = None) -> Expander:
         return Expander(policy, box, scorer, f"{seed}/{name}", ground_truth=False)
 
-    greedy = _by_vote(problems, [sample(problems, expander("greedy"), 1, 0.0, recipe.search.depth)])
+    greedy = by_vote(problems, [sample(problems, expander("greedy"), 1, 0.0, recipe.search.depth)])
     outcomes = {"greedy": greedy}
     if greedy_only:
         return outcomes
@@ -98,22 +105,65 @@ def _vote(
     problems: Sequence[Problem], expander: Callable[[str], Expander], target: int, per_sample: int, recipe: Recipe
 ) -> Outcome:
     """Majority vote over samples, drawn until at least `target` tokens are used."""
-    drawn: list[list[Tree]] = []
-    used = samples = 0
-    while used < target:
-        n = max(1, math.ceil((target - used) / max(per_sample, 1)))
-        drawn.append(
-            sample(problems, expander(f"vote-{len(drawn)}"), n, recipe.search.temperature, recipe.search.depth)
-        )
-        used += sum(tree.tokens for tree in drawn[-1])
-        samples += n
-        per_sample = max(1, used // samples)
-    outcome = _by_vote(problems, drawn)
+    drawn, used, samples = draw(problems, expander, "vote", target, per_sample, recipe)
+    outcome = by_vote(problems, drawn)
     outcome.samples = samples
     return outcome
 
 
-def _by_vote(problems: Sequence[Problem], drawn: Sequence[Sequence[Tree]]) -> Outcome:
+def best_of(
+    problems: Sequence[Problem], expander: Callable[[str], Expander], judge: PPMScorer, target: int, recipe: Recipe
+) -> Outcome:
+    """The sample that `judge` scores highest, of as many as `target` tokens give, the judge's reading counted."""
+    drawn, used, samples = draw(
+        problems, expander, "best", target, 1 + target // 8, recipe, lambda trees: score_ends(trees, judge)
+    )
+    outcome = Outcome(tokens=used, samples=samples)
+    for i, problem in enumerate(problems):
+        chosen = choose([end for trees in drawn for end in trees[i].terminals()], Selection.PPM)
+        outcome.correct.append(float(is_right(chosen, problem)))
+    return outcome
+
+
+def score_ends(trees: Sequence[Tree], judge: PPMScorer) -> int:
+    """Score every whole solution; returns the tokens that the judge read for it."""
+    before = judge.cache.forwarded
+    ends = [(tree.problem, end) for tree in trees for end in tree.terminals()]
+    families = [(problem, end.parent.steps() if end.parent else (), [end.step]) for problem, end in ends]
+    for (_, end), [prior] in zip(ends, judge.score(families) if families else [], strict=True):
+        end.prior = prior
+    return judge.cache.forwarded - before
+
+
+def draw(
+    problems: Sequence[Problem],
+    expander: Callable[[str], Expander],
+    name: str,
+    target: int,
+    per_sample: int,
+    recipe: Recipe,
+    read: Callable[[Sequence[Tree]], int] = lambda trees: 0,
+) -> tuple[list[list[Tree]], int, int]:
+    """Whole samples until at least `target` tokens are used; `read` judges new ones, and says what that took.
+
+    `per_sample` is what one sample of all problems takes, as far as is known.
+
+    Returns:
+        the samples, as a tree a problem for each time that some were drawn; the tokens; the samples of each problem.
+    """
+    drawn: list[list[Tree]] = []
+    used = samples = 0
+    while used < target:
+        n = max(1, math.ceil((target - used) / max(per_sample, 1)))
+        trees = sample(problems, expander(f"{name}-{len(drawn)}"), n, recipe.search.temperature, recipe.search.depth)
+        drawn.append(trees)
+        used += sum(tree.tokens for tree in trees) + read(trees)
+        samples += n
+        per_sample = max(1, used // samples)
+    return drawn, used, samples
+
+
+def by_vote(problems: Sequence[Problem], drawn: Sequence[Sequence[Tree]]) -> Outcome:
     """The answer that most samples of all draws agree on, for each problem."""
     outcome = Outcome(tokens=sum(tree.tokens for trees in drawn for tree in trees))
     for i, problem in enumerate(problems):

@@ -49,3 +49,8 @@ def coverage(problems: Sequence[Problem], solved: set[str]) -> dict[str, dict[st
         if problem.level is not None:
             groups.setdefault(str(problem.level), []).append(problem)
     return {name: {"correct": sum(p.id in solved for p in group), "n": len(group)} for name, group in groups.items()}
+
+
+def held_back(problems: Sequence[Problem], share: float) -> list[Problem]:
+    """About `share` of the problems, spread evenly: their pairs tell how good a PPM is, and train none."""
+    return list(problems[:: round(1 / share)]) if share else []

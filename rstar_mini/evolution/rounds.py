@@ -24,7 +24,7 @@ from rstar_mini.evaluation.shards import HeldOut
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evolution.budget import budget_line, spent
 from rstar_mini.evolution.capacity import FILE
-from rstar_mini.evolution.harvest import harvest
+from rstar_mini.evolution.harvest import harvest, held_back
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import gather
 from rstar_mini.evolution.run import Run
@@ -169,7 +169,7 @@ class Evolution:
         log, checkpoints = folder / "ppm-log.json", folder / ".ppm-checkpoints"
         if not log.exists():
             pairs = [pair for earlier in range(1, number + 1) for pair in self.run.pairs(earlier)]
-            held = {p.id for p in _every(self.problems, self.recipe.ppm.validation)}
+            held = {p.id for p in held_back(self.problems, self.recipe.ppm.validation)}
             training = [pair for pair in pairs if pair.problem.id not in held]
             if not training:
                 raise UserError(
@@ -199,11 +199,6 @@ class Evolution:
         summary = summarise(problems, outcomes, seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")
         return summary
-
-
-def _every(problems: Sequence[Problem], share: float) -> list[Problem]:
-    """About `share` of the problems, spread evenly."""
-    return list(problems[:: round(1 / share)]) if share else []
 
 
 def _curve_ends(log: Path) -> dict[str, Any]:

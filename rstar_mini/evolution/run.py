@@ -76,7 +76,7 @@ class Run:
         path.mkdir(parents=True, exist_ok=True)
         run, text = cls(path, recipe), yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
         run.digests.repair()  # an earlier attempt may have been killed in its first line
-        run._write(path / RECIPE, text.encode())
+        run.write(path / RECIPE, text.encode())
         return run
 
     @contextmanager
@@ -113,12 +113,12 @@ class Run:
 
     def write_json(self, path: Path, data: Any) -> None:
         """Write indented JSON into the run."""
-        self._write(path, json_bytes(data))
+        self.write(path, json_bytes(data))
 
     def write_jsonl(self, path: Path, rows: Iterable[dict[str, Any]]) -> None:
         """Write one JSON object a line into the run; gzipped, without a time, when the name ends in .gz."""
         data = jsonl_bytes(rows)
-        self._write(path, gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
+        self.write(path, gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
 
     def write_model(self, model: AnyModel, folder: Path) -> None:
         """Save a model, or only the adapters of one that has them; the folder appears whole."""
@@ -130,7 +130,8 @@ class Run:
                 if file.is_file():
                     self._record(folder / file.relative_to(aside), file.read_bytes())
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file into the run."""
         self._record(path, data)
         write_bytes(path, data)
 

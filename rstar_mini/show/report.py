@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import yaml
 from rstar_mini.errors import UserError
 from rstar_mini.files import write_bytes
 from rstar_mini.show.figures import accuracy_figure, coverage_figure
-from rstar_mini.show.picture import Picture
+from rstar_mini.show.page import escaped, image, preformatted, table, whole_page
 from rstar_mini.show.tables import HEADERS, difference, number, result_cells, share
 from rstar_mini.show.tree_plot import draw_tree
 from rstar_mini.types import Tree
@@ -25,18 +24,6 @@ if TYPE_CHECKING:
 
 PAIRS_SHOWN, UNSOLVED_SHOWN = 10, 50
 RESULTS = {"round", "seed", "evaluation", "coverage", "ppm_accuracy"}  # the rest of a round's metrics is its budget
-
-STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
-h2{margin-top:2.5rem;border-bottom:1px solid #ccc}
-table{border-collapse:collapse;display:block;overflow-x:auto}
-th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
-th{border-bottom:2px solid #888}
-img{max-width:100%}
-pre,code{font:13px/1.4 ui-monospace,monospace}
-pre{white-space:pre-wrap;margin:0}
-.chosen{background:#eaf2fb}.rejected{background:#fdecea}
-"""
 
 
 def write_report(run: Run, folder: Path | None = None) -> Path:
@@ -50,18 +37,18 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
         raise UserError(f"{run.path} has no finished round yet; go on with: rstar-mini evolve --run {run.path}")
     # The defaults in place of the reader's own settings: the same files give the same pictures.
     with matplotlib.style.context("default"):
-        page = _page(f"rstar_mini: {run.recipe.name}", _sections(run, metrics))
+        whole = whole_page(f"rstar_mini: {run.recipe.name}", _sections(run, metrics))
     path = (folder or run.path) / "report.html"
-    write_bytes(path, page.encode("utf-8", "replace"))
+    write_bytes(path, whole.encode("utf-8", "replace"))
     return path
 
 
 def _sections(run: Run, metrics: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Each section's heading and HTML."""
     rounds = [row["round"] for row in metrics if row["round"]]
-    yield "Results by round", _results(run, metrics) + _image(accuracy_figure(metrics), "held-out accuracy by round")
-    yield "Held-out problems by system", _table(SYSTEM_HEADERS, _systems(metrics))
-    yield "Paired differences", _table(("round", "comparison", "percentage points [95 %]"), _paired(metrics))
+    yield "Results by round", _results(run, metrics) + image(accuracy_figure(metrics), "held-out accuracy by round")
+    yield "Held-out problems by system", table(SYSTEM_HEADERS, _systems(metrics))
+    yield "Paired differences", table(("round", "comparison", "percentage points [95 %]"), _paired(metrics))
     if rounds:
         yield "Coverage of the training problems", _coverage(metrics)
         yield "One tree of each round", "".join(_tree(run, number) for number in rounds)
@@ -69,7 +56,7 @@ def _sections(run: Run, metrics: Sequence[Mapping[str, Any]]) -> Iterator[tuple[
         yield "Unsolved problems", _unsolved(run, rounds[-1])
         yield "Budget: what each round spent and made", _budget(metrics)
     recipe = yaml.safe_dump(run.recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    yield "Recipe", _pre(recipe)
+    yield "Recipe", preformatted(recipe)
 
 
 def _results(run: Run, metrics: Sequence[Mapping[str, Any]]) -> str:
@@ -78,9 +65,9 @@ def _results(run: Run, metrics: Sequence[Mapping[str, Any]]) -> str:
         held_out = row.get("evaluation", {})
         command = f"rstar-mini evolve {run.path.name}/recipe.yaml --run again --rounds {max(1, row['round'])}"
         cells = [*result_cells(row), str(held_out.get("n", "-")), str(held_out.get("seed", "-"))]
-        rows.append([*map(_text, cells), f"<code>{_text(command)}</code>"])
+        rows.append([*map(escaped, cells), f"<code>{escaped(command)}</code>"])
     note = "<p>In percent with 95 % Wilson intervals; round 0 is the base model. The command makes the row again.</p>"
-    return note + _table((*HEADERS, "n", "seed", "command"), rows)
+    return note + table((*HEADERS, "n", "seed", "command"), rows)
 
 
 SYSTEM_HEADERS = ("round", "system", "right (%)", "phrasings never trained on (%)", "n", "tokens a problem", "samples")
@@ -91,24 +78,24 @@ def _systems(metrics: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
         for name, system in row.get("evaluation", {}).get("systems", {}).items():
             counts = [share(system), share(system.get("unseen")), number(system["n"])]
             costs = [number(system.get("tokens")), number(system.get("samples"))]
-            yield [_text(cell) for cell in (str(row["round"]), name, *counts, *costs)]
+            yield [escaped(cell) for cell in (str(row["round"]), name, *counts, *costs)]
 
 
 def _paired(metrics: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
     for row in metrics:
         for name, values in row.get("evaluation", {}).get("paired", {}).items():
-            yield [_text(cell) for cell in (str(row["round"]), name, difference(values))]
+            yield [escaped(cell) for cell in (str(row["round"]), name, difference(values))]
 
 
 def _coverage(metrics: Sequence[Mapping[str, Any]]) -> str:
     levels = list(dict.fromkeys(level for row in metrics for level in row.get("coverage", {})))
     rows = [
-        [str(row["round"]), *(_text(share(row["coverage"].get(level))) for level in levels)]
+        [str(row["round"]), *(escaped(share(row["coverage"].get(level))) for level in levels)]
         for row in metrics
         if "coverage" in row
     ]
     headers = ["round", *(level if level == "all" else f"level {level}" for level in levels)]
-    return _table(headers, rows) + _image(coverage_figure(metrics), "coverage by round and level")
+    return table(headers, rows) + image(coverage_figure(metrics), "coverage by round and level")
 
 
 def _tree(run: Run, number: int) -> str:
@@ -117,8 +104,8 @@ def _tree(run: Run, number: int) -> str:
     if not trees:
         return ""
     tree = max(trees, key=_telling)
-    answer = f"<p>Round {number}; the right answer is {_text(tree.problem.answer)}.</p>"
-    return answer + _image(draw_tree(tree), f"search tree of {tree.problem.id} in round {number}")
+    answer = f"<p>Round {number}; the right answer is {escaped(tree.problem.answer)}.</p>"
+    return answer + image(draw_tree(tree), f"search tree of {tree.problem.id} in round {number}")
 
 
 def _telling(tree: Tree) -> tuple[int, bool, int]:
@@ -135,32 +122,32 @@ def _pairs(pairs: Sequence[Pair], round_number: int) -> str:
     headers = ("question and prefix", "chosen", "rejected")
     rows = [
         [
-            f"<p>{_text(pair.problem.question)}</p>{_pre(pair.prefix)}",
-            f'<div class="chosen">Q = {pair.q_chosen:+.2f}{_pre(pair.chosen)}</div>',
-            f'<div class="rejected">Q = {pair.q_rejected:+.2f}{_pre(pair.rejected)}</div>',
+            f"<p>{escaped(pair.problem.question)}</p>{preformatted(pair.prefix)}",
+            f'<div class="chosen">Q = {pair.q_chosen:+.2f}{preformatted(pair.chosen)}</div>',
+            f'<div class="rejected">Q = {pair.q_rejected:+.2f}{preformatted(pair.rejected)}</div>',
         ]
         for pair in chosen
     ]
-    return f"<p>{len(chosen)} of the {len(pairs):,} pairs of round {round_number}.</p>" + _table(headers, rows)
+    return f"<p>{len(chosen)} of the {len(pairs):,} pairs of round {round_number}.</p>" + table(headers, rows)
 
 
 def _unsolved(run: Run, round_number: int) -> str:
     problems = run.unsolved(round_number)
     rows = [
-        [_text(cell) for cell in (p.id, "-" if p.level is None else str(p.level), p.question, p.answer)]
+        [escaped(cell) for cell in (p.id, "-" if p.level is None else str(p.level), p.question, p.answer)]
         for p in problems[:UNSOLVED_SHOWN]
     ]
     more = f"; the first {UNSOLVED_SHOWN} are shown" if len(problems) > UNSOLVED_SHOWN else ""
     note = f"<p>{len(problems)} after round {round_number}{more}. Look at their labels before blaming the models.</p>"
-    return note + _table(("id", "level", "question", "answer"), rows)
+    return note + table(("id", "level", "question", "answer"), rows)
 
 
 def _budget(metrics: Sequence[Mapping[str, Any]]) -> str:
     """Tokens, programs, training steps, trajectories, pairs: every number of a round that is not a result."""
     spent = [dict(_numbers("", {k: v for k, v in row.items() if k not in RESULTS})) for row in metrics]
     names = list(dict.fromkeys(name for numbers in spent for name in numbers))
-    rows = [[_text(name), *(number(numbers.get(name)) for numbers in spent)] for name in names]
-    return _table(("", *(f"round {row['round']}" for row in metrics)), rows)
+    rows = [[escaped(name), *(number(numbers.get(name)) for numbers in spent)] for name in names]
+    return table(("", *(f"round {row['round']}" for row in metrics)), rows)
 
 
 def _numbers(prefix: str, value: Any) -> Iterator[tuple[str, int | float]]:
@@ -170,30 +157,3 @@ def _numbers(prefix: str, value: Any) -> Iterator[tuple[str, int | float]]:
             yield from _numbers(f"{prefix}{name}.", below)
     elif isinstance(value, int | float):
         yield prefix.removesuffix("."), value
-
-
-def _page(title: str, sections: Iterable[tuple[str, str]]) -> str:
-    body = "".join(f"<h2>{_text(heading)}</h2>\n{content}\n" for heading, content in sections)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
-        f"<style>{STYLE}</style></head>\n<body><h1>{_text(title)}</h1>\n{body}</body></html>\n"
-    )
-
-
-def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table; `headers` are text, the cells of `rows` are HTML already."""
-    head = "".join(f"<th>{_text(header)}</th>" for header in headers)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>\n"
-
-
-def _image(figure: Picture, description: str) -> str:
-    return f"<p>{figure.html(description)}</p>\n"
-
-
-def _pre(text: str) -> str:
-    return f"<pre>{_text(text)}</pre>"
-
-
-def _text(text: str) -> str:
-    return html.escape(text)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rstar_mini.evaluation.statistics import interval
 
 if TYPE_CHECKING:
+    from rstar_mini.experiments.results import Result
     from rstar_mini.plan import Plan
 
 HEADERS = ("round", "greedy", "vote", "mcts", "mcts - vote", "coverage", "PPM acc.")
@@ -52,6 +53,18 @@ def costs_table(plan: Plan) -> Table:
     table = Table("round", "tokens sampled", "tokens trained on", "hours", caption=caption, box=box.SIMPLE_HEAD)
     for cost in plan.costs:
         table.add_row(str(cost.number), f"{cost.sampled:.1e}", f"{cost.trained:.1e}", f"{cost.hours:.2g}")
+    return table
+
+
+def claims_table(results: Sequence[Result]) -> Table:
+    """Every claim with the paper's difference, ours with its interval, and the verdict."""
+    from rstar_mini.experiments.page import CLAIM_HEADERS, claim_cells
+
+    seeds = ", ".join(map(str, results[0].seeds))
+    table = Table(*CLAIM_HEADERS, title="The paper's claims", caption=f"seeds {seeds}", box=box.SIMPLE_HEAD)
+    for result in results:
+        for claim in result.claims:
+            table.add_row(*claim_cells(claim))
     return table
 
 

@@ -1,0 +1,90 @@
+"""The paper's tables and figures at reduced scale, one experiment each, with intervals and verdicts.
+
+To add one, write a function from a `Lab` to tables and claims, and name it in `experiments`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rstar_mini.errors import UserError
+from rstar_mini.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from rstar_mini.experiments.lab import Lab
+    from rstar_mini.experiments.results import Findings, Result
+
+NAMES = ("rounds", "ppm", "data", "judges")
+Experiment = Callable[["Lab"], "Findings"]
+
+
+def experiments() -> dict[str, tuple[str, tuple[int, ...], Experiment]]:
+    """Title, the paper's tables and the function of each, by name."""
+    from rstar_mini.experiments import data, judges, ppms, rounds
+
+    return {
+        "rounds": (rounds.TITLE, rounds.TABLES, rounds.rounds),
+        "ppm": (ppms.TITLE, ppms.TABLES, ppms.ppms),
+        "data": (data.TITLE, data.TABLES, data.data),
+        "judges": (judges.TITLE, judges.TABLES, judges.judges),
+    }
+
+
+def reproduce(
+    names: Sequence[str],
+    recipe: str = "tiny",
+    run: Path | None = None,
+    seeds: int = 3,
+    limit: int | None = None,
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> tuple[list[Result], Path]:
+    """Do experiments, or go on with them; each writes RUN/experiments/NAME.json.
+
+    Args:
+        names: of `NAMES`; none: all.
+        run: the run of the recipe's own seed, which is evolved before when need be; default runs/RECIPE.
+        seeds: how many runs, which differ in their seed.
+        limit: held-out problems; default all of the recipe's split.
+
+    Returns:
+        what was found, and the page RUN/experiments/experiments.html of all experiments of this run so far.
+
+    Raises:
+        UserError: no such experiment, or what `evolve` refuses.
+    """
+    from rstar_mini.experiments.lab import Lab
+    from rstar_mini.experiments.page import PAGE, page_files
+    from rstar_mini.experiments.results import Result
+    from rstar_mini.files import read_json
+    from rstar_mini.recipes import load_recipe
+    from rstar_mini.sandbox import Sandbox
+
+    if wrong := [name for name in names if name not in NAMES]:
+        raise UserError(f"there is no experiment '{wrong[0]}'; choose from {', '.join(NAMES)}, or all")
+    settings, found = load_recipe(recipe, overrides), []
+    path, known = run or Path("runs") / settings.name, experiments()
+    with (
+        Sandbox(**settings.sandbox.model_dump()) as box,
+        Lab(settings, path, seeds, limit, box, progress or Silent()) as lab,
+    ):
+        for name in names or NAMES:
+            title, tables, experiment = known[name]
+            grids, claims = experiment(lab)
+            command = f"rstar-mini reproduce {name} --recipe {recipe} --seeds {seeds}"
+            command += f" --limit {limit}" if limit else ""
+            command += "".join(f" --set '{change}'" for change in overrides)
+            parts = tuple(grids), tuple(claims)
+            result = Result(name, title, settings.name, lab.seeds, command, tables, *parts)
+            lab.run(settings.seed).write_json(path / "experiments" / f"{name}.json", result.to_json())
+            found.append(result)
+        kept = [
+            Result.from_json(read_json(file))
+            for name in NAMES
+            if (file := path / "experiments" / f"{name}.json").exists()
+        ]
+        for name, data in page_files(kept).items():
+            lab.run(settings.seed).write(path / "experiments" / name, data)
+    return found, path / "experiments" / PAGE

@@ -1,0 +1,143 @@
+"""The laboratory: a run for every seed, and what its models do on the same held-out problems; all stays on disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+
+import torch
+
+from rstar_mini.evaluation.shards import HeldOut
+from rstar_mini.evaluation.systems import Outcome, guided_search
+from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.problems import heldout
+from rstar_mini.evolution.rounds import Evolution
+from rstar_mini.evolution.run import Run
+from rstar_mini.policy import forget
+from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.progress import Progress
+from rstar_mini.recipes import Recipe
+from rstar_mini.sandbox import Sandbox
+from rstar_mini.search import Expander
+from rstar_mini.training import AnyModel
+from rstar_mini.types import Problem
+
+Ask = Callable[[Sequence[Problem], Callable[..., Expander], PPMScorer | None], Outcome]
+"""Problems, what makes an expander of a name and a judge, and the judge."""
+
+
+class Lab:
+    """Runs of one recipe that differ in their seed, evolved when they are asked for.
+
+    Args:
+        path: the run of the recipe's own seed; those of other seeds lie beside it.
+        seeds: how many runs.
+        limit: held-out problems; None: all of the recipe's split.
+    """
+
+    def __init__(
+        self, recipe: Recipe, path: Path, seeds: int, limit: int | None, box: Sandbox, progress: Progress
+    ) -> None:
+        torch.set_num_threads(recipe.threads)
+        self.recipe, self.path, self.box, self.progress = recipe, path, box, progress
+        self.seeds = tuple(range(recipe.seed, recipe.seed + seeds))
+        self.problems = heldout(recipe, limit)[0]
+        self.rounds = range(1, len(recipe.rounds) + 1)
+        self._held: dict[int, HeldOut] = {}
+        self.training: dict[int, list[Problem]] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def held(self, seed: int) -> HeldOut:
+        """The held-out problems of the run with this seed, which is evolved to its end before."""
+        if seed not in self._held:
+            path = self.path if seed == self.recipe.seed else self.path.with_name(f"{self.path.name}-seed-{seed}")
+            evolution = Evolution(self.recipe.model_copy(update={"seed": seed}), path, self.box, self.progress)
+            evolution.evolve(len(self.rounds))
+            self._open.enter_context(evolution.run.owned())
+            self.training[seed] = evolution.problems
+            self._held[seed] = HeldOut(evolution.run, evolution.models, self.problems, self.box, self.progress)
+        return self._held[seed]
+
+    def run(self, seed: int) -> Run:
+        """The run with this seed."""
+        return self.held(seed).run
+
+    def models(self, seed: int) -> Models:
+        """Its models."""
+        return self.held(seed).models
+
+    def systems(self, number: int) -> dict[str, list[Outcome]]:
+        """Greedy, vote and PPM-guided search of a round, for each seed."""
+        found = [self.held(seed).evaluate(number, seed) for seed in self.seeds]
+        return {name: [outcomes[name] for outcomes in found] for name in found[0]}
+
+    def measure(
+        self,
+        what: str,
+        models: Callable[[int], Models],
+        number: int,
+        ask: Ask,
+        judge: Callable[[int], PPMScorer] | None = None,
+    ) -> list[Outcome]:
+        """What `ask` finds with the policy of a round, and a judge, of the models of each seed.
+
+        `what` names it, also on the disk.
+        """
+        return [self._measure(seed, what, models, number, ask, judge) for seed in self.seeds]
+
+    def _measure(
+        self,
+        seed: int,
+        what: str,
+        models: Callable[[int], Models],
+        number: int,
+        ask: Ask,
+        judge: Callable[[int], PPMScorer] | None,
+    ) -> Outcome:
+        held = self.held(seed)
+        with closing(models(seed).policy(number)) as policy:
+            scorer = judge(seed) if judge else None
+
+            def expander(name: str, ppm: PPMScorer | None = None) -> Expander:
+                return Expander(policy, self.box, ppm, f"{seed}/evaluation/{name}", ground_truth=False)
+
+            def shard(problems: Sequence[Problem]) -> dict[str, Outcome]:
+                outcome = ask(problems, expander, scorer)
+                forget(policy, scorer)
+                return {"": outcome}
+
+            return held.by_shard(f"seed {seed}: {what}", f"{_folder(what)}-seed-{seed}", shard)[""]
+
+    def guided(self, what: str, number: int, judge: Callable[[int], PPMScorer]) -> list[Outcome]:
+        """Search by the policy of a round under another judge than its own."""
+
+        def ask(problems: Sequence[Problem], expander: Callable[..., Expander], scorer: PPMScorer | None) -> Outcome:
+            assert scorer
+            return guided_search(problems, expander, scorer, self.recipe)
+
+        return self.measure(what, self.models, number, ask, judge)
+
+    def trained(self, seed: int, name: str, kind: str, train: Callable[[Path], AnyModel]) -> Models:
+        """Models whose "policy" or "ppm" of round 1 is what `train` made, in a folder for checkpoints, once."""
+        run = self.run(seed)
+        folder = run.path / "experiments" / name
+        made, checkpoints = folder / "round-1" / kind, folder / f".{kind}-checkpoints"
+        if not made.exists():
+            run.write_model(train(checkpoints), made)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        return Models(run.recipe, folder)
+
+
+def _folder(what: str) -> str:
+    return what.lower().replace(" ", "-").replace(",", "")

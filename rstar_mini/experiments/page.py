@@ -1,0 +1,97 @@
+"""One page and one figure for each experiment: what was measured here beside what the paper prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import matplotlib.style
+
+from rstar_mini.evaluation.claims import Claim
+from rstar_mini.evaluation.paper import paper_table
+from rstar_mini.experiments.results import Cell, Grid, Result
+from rstar_mini.show.figures import MARKERS, PALETTE
+from rstar_mini.show.page import escaped, image, preformatted, table, whole_page
+from rstar_mini.show.picture import Picture
+
+PAGE = "experiments.html"
+CLAIM_HEADERS = ("claim", "table", "paper", "here [95 %]", "verdict")
+
+
+def page_files(results: Sequence[Result]) -> dict[str, bytes]:
+    """experiments.html, and a figure for each table of ours, by file name."""
+    with matplotlib.style.context("default"):
+        figures = {result.name: [grid_figure(grid) for grid in result.grids] for result in results}
+        whole = whole_page("rstar_mini: the paper's claims", _sections(results, figures))
+        pictures = {f"{name}-{i}.png": figure.png() for name, each in figures.items() for i, figure in enumerate(each)}
+    return {PAGE: whole.encode()} | pictures
+
+
+def claim_cells(claim: Claim) -> tuple[str, ...]:
+    """A claim under `CLAIM_HEADERS`; the paper's in points on MATH, or on all problems for coverage."""
+    here = "-" if claim.ours is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x for x in claim.ours))
+    return claim.text, claim.table, f"{claim.paper:+.1f}", here, str(claim.verdict)
+
+
+def cell_text(cell: Cell | None) -> str:
+    """ "84.1 [82.4, 85.6]", or "-" where nothing was measured."""
+    return "-" if cell is None else f"{cell.percent:.1f} [{cell.low:.1f}, {cell.high:.1f}]"
+
+
+def grid_figure(grid: Grid) -> Picture:
+    """A mark with its interval for each cell, one row of the table after the other."""
+    names = list(grid.rows)
+    figure = Picture(figsize=(6.4, 1.2 + 0.35 * len(names)), layout="constrained")
+    ax = figure.add_subplot()
+    words = [grid.title]
+    for i, column in enumerate(grid.columns):
+        shift = 0.6 * ((i + 0.5) / len(grid.columns) - 0.5)
+        seen = [(y, cells[i]) for y, cells in enumerate(grid.rows.values()) if cells[i]]
+        cells = [cell for _, cell in seen if cell]
+        bars = [[cell.percent - cell.low for cell in cells], [cell.high - cell.percent for cell in cells]]
+        places = [y + shift for y, _ in seen]
+        ax.errorbar(
+            [cell.percent for cell in cells],
+            places,
+            xerr=bars,
+            fmt=MARKERS[i % len(MARKERS)],
+            color=PALETTE[i % len(PALETTE)],
+            capsize=2,
+            label=column,
+        )
+        words += [f"{names[y]}, {column}: {cell_text(cell)}" for y, cell in seen]
+    ax.set(yticks=range(len(names)), yticklabels=names, xlabel="% with 95 % intervals", title=grid.title)
+    ax.invert_yaxis()
+    ax.grid(axis="x", alpha=0.3)
+    if len(grid.columns) > 1:
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.words = "\n".join(words)
+    return figure
+
+
+def _sections(results: Sequence[Result], figures: dict[str, list[Picture]]) -> Iterator[tuple[str, str]]:
+    claims = [[escaped(cell) for cell in claim_cells(claim)] for result in results for claim in result.claims]
+    how = "<p>A verdict follows from the interval of our difference: on the paper's side of zero it holds.</p>"
+    yield "Claims", how + table(CLAIM_HEADERS, claims)
+    for result in results:
+        seeds = ", ".join(map(str, result.seeds))
+        made = f"<p>Recipe {escaped(result.recipe)}, seeds {seeds}; <code>{escaped(result.command)}</code></p>"
+        ours = [
+            _grid(grid) + image(picture, picture.words)
+            for grid, picture in zip(result.grids, figures[result.name], strict=True)
+        ]
+        theirs = [preformatted(str(paper_table(number))) for number in result.tables]
+        yield result.title, made + "".join(ours) + "<p>The paper:</p>" + "".join(theirs)
+
+
+def _grid(grid: Grid) -> str:
+    """Ours as a table: n, and the figure of each seed, stand in every cell."""
+
+    def cell(found: Cell | None) -> str:
+        if found is None:
+            return "-"
+        seeds = ", ".join(f"{percent:.1f}" for percent in found.by_seed)
+        tokens = "" if found.tokens is None else f"; {found.tokens:,.0f} tokens a problem"
+        return f"{cell_text(found)}<br><small>n = {found.n:,}; by seed {seeds}{tokens}</small>"
+
+    rows = [[escaped(name), *map(cell, cells)] for name, cells in grid.rows.items()]
+    return f"<h3>{escaped(grid.title)}</h3>" + table(("", *grid.columns), rows)

@@ -1,0 +1,105 @@
+"""What an experiment found: cells with n, seeds and interval, and claims with verdicts; JSON both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rstar_mini.evaluation.claims import Claim
+from rstar_mini.evaluation.statistics import interval, paired_bootstrap
+from rstar_mini.evaluation.systems import Outcome, pool
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A share in percent with its 95 % interval over `n` problems; `by_seed` are those of each seed alone.
+
+    `tokens` are those that a problem took, where that was counted.
+    """
+
+    percent: float
+    low: float
+    high: float
+    n: int
+    by_seed: tuple[float, ...]
+    tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of ours; None where nothing was measured."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[Cell | None, ...]]
+
+
+Findings = tuple[list[Grid], list[Claim]]
+"""What an experiment gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An experiment's findings. `tables` are the paper's numbers of what stands beside them."""
+
+    name: str
+    title: str
+    recipe: str
+    seeds: tuple[int, ...]
+    command: str
+    tables: tuple[int, ...]
+    grids: tuple[Grid, ...]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict; each claim carries its verdict."""
+        claims = [asdict(claim) | {"verdict": str(claim.verdict)} for claim in self.claims]
+        return asdict(self) | {"claims": claims}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Result:
+        """The inverse of `to_json`; verdicts follow from the intervals again."""
+        claims = [{key: value for key, value in claim.items() if key != "verdict"} for claim in row["claims"]]
+        return cls(
+            **row
+            | {name: tuple(row[name]) for name in ("seeds", "tables", "notes")}
+            | {
+                "grids": tuple(_grid(grid) for grid in row["grids"]),
+                "claims": tuple(Claim(**c | {"ours": c["ours"] and tuple(c["ours"])}) for c in claims),
+            }
+        )
+
+
+def _grid(row: dict[str, Any]) -> Grid:
+    def cell(found: dict[str, Any] | None) -> Cell | None:
+        return Cell(**found | {"by_seed": tuple(found["by_seed"])}) if found else None
+
+    rows = {name: tuple(map(cell, cells)) for name, cells in row["rows"].items()}
+    return Grid(row["title"], tuple(row["columns"]), rows)
+
+
+def measured(outcomes: Sequence[Outcome]) -> Cell:
+    """The cell of one system under every seed, on the same problems.
+
+    Seeds of one problem are no independent problems: the interval is that of n problems, each with the share of seeds
+    under which it was right.
+    """
+    pooled = pool(outcomes)
+    n = len(pooled.correct)
+    cell = counted(sum(pooled.correct), n, [sum(outcome.correct) for outcome in outcomes])
+    return Cell(cell.percent, cell.low, cell.high, n, cell.by_seed, round(pooled.tokens / n, 1))
+
+
+def counted(right: float, n: int, by_seed: Sequence[float]) -> Cell:
+    """The cell of `right` of `n`, and as many for each seed."""
+    low, high = interval(right, n)
+    mean, low, high = (round(100 * share, 2) for share in (right / n, low, high))
+    return Cell(mean, low, high, n, tuple(round(100 * k / n, 2) for k in by_seed))
+
+
+def gap(a: Sequence[Outcome], b: Sequence[Outcome]) -> tuple[float, float, float]:
+    """By how much one system is above another, over all seeds, as shares; paired bootstrap over the problems."""
+    mean, low, high = paired_bootstrap(pool(a).correct, pool(b).correct, 0)
+    return round(mean, 5), round(low, 5), round(high, 5)

@@ -1,0 +1,124 @@
+"""The paper's experiments at a small scale: what they measure, that they go on, and how they are shown."""
+
+import json
+import re
+
+import pytest
+from small_runs import SMALL, digests
+from typer.testing import CliRunner
+
+from rstar_mini.cli import app
+from rstar_mini.errors import UserError
+from rstar_mini.evaluation.claims import Claim, Verdict
+from rstar_mini.evaluation.systems import Outcome, best_of, score_ends
+from rstar_mini.experiments import NAMES, experiments, reproduce
+from rstar_mini.experiments.page import page_files
+from rstar_mini.experiments.results import Grid, Result, counted, gap, measured
+from rstar_mini.files import read_json
+from rstar_mini.policy import ScriptedPolicy
+from rstar_mini.recipes import load_recipe
+from rstar_mini.sandbox import Sandbox
+from rstar_mini.search import Expander, sample
+from rstar_mini.types import Problem
+
+FIRST, SECOND = Outcome([1, 1, 0, 0], 80), Outcome([1, 0, 0, 0], 120)
+
+
+def result() -> Result:
+    grid = Grid("Right (%)", ("greedy", "mcts"), {"base": (measured([FIRST, SECOND]), None)})
+    claim = Claim("search over greedy", "3, 6", 11.0, gap([FIRST, FIRST], [SECOND, SECOND]))
+    return Result("rounds", "Rounds", "tiny", (0, 1), "rstar-mini reproduce rounds", (3,), (grid,), (claim,))
+
+
+def test_a_cell_is_over_problems_and_shows_its_seeds():
+    cell = measured([FIRST, SECOND])
+    assert (cell.percent, cell.n, cell.by_seed, cell.tokens) == (37.5, 4, (50.0, 25.0), 25.0)
+    assert cell.low < 37.5 < cell.high
+    assert cell.high - cell.low == pytest.approx(counted(1.5, 4, []).high - counted(1.5, 4, []).low)
+
+
+def test_a_gap_is_paired_by_problem():
+    mean, low, high = gap([FIRST, SECOND], [SECOND, SECOND])
+    assert mean == 0.125 and low == 0.0 and high == pytest.approx(0.375)
+
+
+def test_results_are_the_same_from_json_and_verdicts_follow_from_the_intervals():
+    row = json.loads(json.dumps(result().to_json()))
+    assert Result.from_json(row) == result()
+    assert row["claims"][0]["verdict"] == str(Verdict.OPEN)
+    row["claims"][0] |= {"ours": [0.1, 0.05, 0.2], "verdict": "does not hold at this scale"}
+    assert Result.from_json(row).claims[0].verdict is Verdict.HOLDS
+
+
+def test_the_page_shows_ours_beside_the_papers_with_n_seeds_intervals_and_command():
+    files = page_files([result()])
+    assert page_files([result()]) == files
+    page = files["experiments.html"].decode()
+    assert "37.5 [" in page and "n = 4; by seed 50.0, 25.0; 25 tokens a problem" in page
+    assert "not settled" in page and "+11.0" in page and "rstar-mini reproduce rounds" in page
+    assert "Table 3: The policy alone, greedy, by round" in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert files["rounds-0.png"].startswith(b"\x89PNG")
+
+
+class Judge:
+    """Prefers answers that are right by their text, and counts what it reads."""
+
+    def __init__(self, liked: str) -> None:
+        self.liked, self.forwarded = liked, 0
+        self.cache = self
+
+    def score(self, siblings):
+        self.forwarded += 10 * len(siblings)
+        return [[0.9 if self.liked in step.text else -0.9 for step in steps] for _, _, steps in siblings]
+
+
+def answers(question: str, text: str) -> list[str]:
+    """Three samples of four say 5, one says 4."""
+    if "<end_of_code>" not in text:
+        return [f"<code>\nprint({n})\n<end_of_code>" for n in (5, 5, 5, 4)]
+    number = text.split("<output>")[1][0]
+    return [f"<answer>\\boxed{{{number}}}<end_of_answer>"]
+
+
+def test_best_of_n_takes_what_the_judge_likes_and_counts_what_it_reads():
+    problems = [Problem("p", "2 + 2?", "4")]
+    with Sandbox() as box:
+
+        def expander(name: str) -> Expander:
+            return Expander(ScriptedPolicy(answers), box, None, name, ground_truth=False)
+
+        for liked, right in (("{4}", [1.0]), ("{5}", [0.0])):
+            outcome = best_of(problems, expander, Judge(liked), 200, load_recipe("tiny"))
+            assert outcome.correct == right and outcome.tokens >= 200
+        trees = sample(problems, expander("x"), 8, 1.0, 4)
+    judge = Judge("{4}")
+    assert score_ends(trees, judge) == judge.forwarded == 20
+    assert {end.prior for end in trees[0].terminals()} == {0.9, -0.9}
+
+
+def test_an_experiment_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no experiment 'round'; choose from rounds, ppm"):
+        reproduce(["round"], run=tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    assert set(experiments()) == set(NAMES)
+
+
+@pytest.mark.slow
+def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path):
+    """Two seeds of a small run; the second time nothing is measured again."""
+    changes = [part for change in [*SMALL, "evaluation.limit=4"] for part in ("--set", change)]
+    command = ["reproduce", "all", "--run", str(tmp_path / "a"), "--seeds", "2", "--limit", "6", *changes]
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 0, told.output
+    assert "PPM over PQM" in told.output
+    for name in NAMES:
+        found = Result.from_json(read_json(tmp_path / "a" / "experiments" / f"{name}.json"))
+        assert found.seeds == (0, 1) and found.claims and f"reproduce {name}" in found.command
+        cells = [cell for grid in found.grids for row in grid.rows.values() for cell in row if cell]
+        assert cells and all(len(cell.by_seed) == 2 and cell.low <= cell.percent <= cell.high for cell in cells)
+    assert (tmp_path / "a" / "experiments" / "experiments.html").exists()
+    assert not any(CliRunner().invoke(app, ["verify", str(tmp_path / run)]).exit_code for run in ("a", "a-seed-1"))
+    before = digests(tmp_path)
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert digests(tmp_path) == before
