@@ -13,7 +13,7 @@ from rstar_mini.cli_options import Changes, Offline, say
 
 def reproduce(
     experiment: Annotated[
-        str, typer.Argument(metavar="[EXPERIMENT]", help="rounds, ppm, data, judges, or all.")
+        str, typer.Argument(metavar="[EXPERIMENT]", help="rounds, ppm, data, judges, policies, or all.")
     ] = "all",
     recipe: Annotated[str, typer.Option(help="A shipped recipe's name, or a YAML file.")] = "tiny",
     seeds: Annotated[int, typer.Option(min=1, help="How many runs, which differ in their seed.")] = 3,

@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 from rstar_mini.cli import app
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.claims import Claim, Verdict
-from rstar_mini.evaluation.systems import Outcome, best_of, score_ends
-from rstar_mini.experiments import NAMES, experiments, reproduce
+from rstar_mini.evaluation.systems import Outcome, Samples, score_ends
+from rstar_mini.experiments import NAMES, experiments, policies, reproduce
 from rstar_mini.experiments.page import page_files
 from rstar_mini.experiments.results import Grid, Result, counted, gap, measured
 from rstar_mini.files import read_json
 from rstar_mini.policy import ScriptedPolicy
 from rstar_mini.recipes import load_recipe
 from rstar_mini.sandbox import Sandbox
-from rstar_mini.search import Expander, sample
+from rstar_mini.search import Expander, Selection, sample
 from rstar_mini.types import Problem
 
 FIRST, SECOND = Outcome([1, 1, 0, 0], 80), Outcome([1, 0, 0, 0], 120)
@@ -89,8 +89,10 @@ def test_best_of_n_takes_what_the_judge_likes_and_counts_what_it_reads():
             return Expander(ScriptedPolicy(answers), box, None, name, ground_truth=False)
 
         for liked, right in (("{4}", [1.0]), ("{5}", [0.0])):
-            outcome = best_of(problems, expander, Judge(liked), 200, load_recipe("tiny"))
-            assert outcome.correct == right and outcome.tokens >= 200
+            samples = Samples(problems, expander, "best", load_recipe("tiny"), 25, Judge(liked)).until(200)
+            outcome = samples.outcome(Selection.PPM)
+            assert outcome.correct == right and outcome.tokens >= 200 and outcome.samples == samples.count
+            assert samples.outcome(Selection.VOTE).correct == [0.0]
         trees = sample(problems, expander("x"), 8, 1.0, 4)
     judge = Judge("{4}")
     assert score_ends(trees, judge) == judge.forwarded == 20
@@ -105,8 +107,9 @@ def test_an_experiment_that_does_not_exist_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path):
+def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path, monkeypatch):
     """Two seeds of a small run; the second time nothing is measured again."""
+    monkeypatch.setattr(policies, "PRETRAINING", policies.PRETRAINING.model_copy(update={"epochs": 0.01}))
     changes = [part for change in [*SMALL, "evaluation.limit=4"] for part in ("--set", change)]
     command = ["reproduce", "all", "--run", str(tmp_path / "a"), "--seeds", "2", "--limit", "6", *changes]
     told = CliRunner().invoke(app, command)

@@ -46,14 +46,22 @@ class HeldOut:
             return self.by_shard(name, "chat", lambda problems: {"chat": chat_answers(problems, policy)})["chat"]
 
     def by_shard(
-        self, stage: str, what: str, ask: Callable[[Sequence[Problem]], dict[str, Outcome]]
+        self,
+        stage: str,
+        what: str,
+        ask: Callable[[Sequence[Problem]], dict[str, Outcome]],
+        most: int | None = None,
     ) -> dict[str, Outcome]:
-        """What `ask` finds on all problems, from disk where it is there; `what` and their number name the folder."""
-        self.progress.stage(stage, len(self.problems))
+        """What `ask` finds on all problems, or the first so many, from disk where it is there.
+
+        `what` and their number name the folder.
+        """
+        problems, size = self.problems[:most], self.run.recipe.search.shard
+        self.progress.stage(stage, len(problems))
         outcomes: dict[str, Outcome] = {}
-        folder, size = self.run.path / "evaluation" / f"{what}-n-{len(self.problems)}", self.run.recipe.search.shard
-        for shard, first in enumerate(range(0, len(self.problems), size)):
-            part, kept = self.problems[first : first + size], folder / f"shard-{shard:04d}.json"
+        folder = self.run.path / "evaluation" / f"{what}-n-{len(problems)}"
+        for shard, first in enumerate(range(0, len(problems), size)):
+            part, kept = problems[first : first + size], folder / f"shard-{shard:04d}.json"
             if not kept.exists():
                 self.run.write_json(kept, {system: asdict(outcome) for system, outcome in ask(part).items()})
             for system, row in read_json(kept).items():

@@ -17,6 +17,9 @@ from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, Selection, choose, is_right, sample, search
 from rstar_mini.types import Problem, Tree
 
+MakeExpander = Callable[..., Expander]
+"""From a name for the sampling noise, and perhaps a PPM, to what expands nodes."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -70,59 +73,104 @@ def evaluate(
     def expander(name: str, scorer: PPMScorer | None = None) -> Expander:
         return Expander(policy, box, scorer, f"{seed}/{name}", ground_truth=False)
 
-    greedy = by_vote(problems, [sample(problems, expander("greedy"), 1, 0.0, recipe.search.depth)])
-    outcomes = {"greedy": greedy}
+    alone = greedy(problems, expander("greedy"), recipe)
+    outcomes = {"greedy": alone}
     if greedy_only:
         return outcomes
     if ppm is not None:
         outcomes["mcts"] = guided_search(problems, expander, ppm, recipe)
         target = outcomes["mcts"].tokens
     else:
-        target = greedy.tokens * recipe.evaluation.rollouts
-    outcomes["vote"] = _vote(problems, expander, target, greedy.tokens, recipe)
+        target = alone.tokens * recipe.evaluation.rollouts
+    outcomes["vote"] = Samples(problems, expander, "vote", recipe, alone.tokens).until(target).outcome(Selection.VOTE)
     return outcomes
 
 
-def guided_search(
-    problems: Sequence[Problem], expander: Callable[[str, PPMScorer], Expander], ppm: PPMScorer, recipe: Recipe
-) -> Outcome:
+def greedy(problems: Sequence[Problem], expander: Expander, recipe: Recipe) -> Outcome:
+    """The policy alone, its likeliest token each time."""
+    trees = sample(problems, expander, 1, 0.0, recipe.search.depth)
+    return Outcome(chosen_right(problems, [trees], Selection.VOTE), sum(tree.tokens for tree in trees))
+
+
+def pass_at(problems: Sequence[Problem], expander: Expander, n: int, recipe: Recipe) -> Outcome:
+    """Whether one of `n` samples is right: what a perfect judge could make of them."""
+    trees = sample(problems, expander, n, recipe.search.temperature, recipe.search.depth)
+    right = [any(is_right(end, tree.problem) for end in tree.terminals()) for tree in trees]
+    return Outcome(list(map(float, right)), sum(tree.tokens for tree in trees), n)
+
+
+def guided_search(problems: Sequence[Problem], expander: MakeExpander, ppm: PPMScorer, recipe: Recipe) -> Outcome:
     """PPM-guided MCTS: `trajectories` trees a problem, of each one trajectory, and a choice among these."""
-    before, how = ppm.cache.forwarded, Selection(recipe.evaluation.selection)
-    grown = [
-        search(problems, expander(f"mcts-{i}", ppm), evaluation_budget(recipe))
-        for i in range(recipe.evaluation.trajectories)
-    ]
-    outcome = Outcome(tokens=sum(tree.tokens for trees in grown for tree in trees))
-    for i, problem in enumerate(problems):
-        best = [choose(trees[i].terminals(), how) for trees in grown]
-        chosen = choose([node for node in best if node], how)
-        outcome.correct.append(float(is_right(chosen, problem)))
-    outcome.tokens += ppm.cache.forwarded - before
-    return outcome
+    how, grown = Selection(recipe.evaluation.selection), GuidedTrees(problems, expander, ppm, recipe)
+    return grown.until(recipe.evaluation.trajectories).outcome(how)
 
 
-def _vote(
-    problems: Sequence[Problem], expander: Callable[[str], Expander], target: int, per_sample: int, recipe: Recipe
-) -> Outcome:
-    """Majority vote over samples, drawn until at least `target` tokens are used."""
-    drawn, used, samples = draw(problems, expander, "vote", target, per_sample, recipe)
-    outcome = by_vote(problems, drawn)
-    outcome.samples = samples
-    return outcome
+class GuidedTrees:
+    """Trees of PPM-guided MCTS for the same problems, one after the other, and the tokens that they took."""
+
+    def __init__(self, problems: Sequence[Problem], expander: MakeExpander, ppm: PPMScorer, recipe: Recipe) -> None:
+        self.problems, self.expander, self.ppm, self.budget = problems, expander, ppm, evaluation_budget(recipe)
+        self.grown: list[list[Tree]] = []
+        self.tokens = 0
+
+    def until(self, count: int) -> GuidedTrees:
+        """Grow until there are `count` trees for each problem."""
+        while len(self.grown) < count:
+            before = self.ppm.cache.forwarded
+            trees = search(self.problems, self.expander(f"mcts-{len(self.grown)}", self.ppm), self.budget)
+            self.grown.append(trees)
+            self.tokens += sum(tree.tokens for tree in trees) + self.ppm.cache.forwarded - before
+        return self
+
+    def outcome(self, how: Selection) -> Outcome:
+        """Of each tree the trajectory that `how` chooses, and a choice among these."""
+        outcome = Outcome(tokens=self.tokens)
+        for i, problem in enumerate(self.problems):
+            best = [choose(trees[i].terminals(), how) for trees in self.grown]
+            chosen = choose([node for node in best if node], how)
+            outcome.correct.append(float(is_right(chosen, problem)))
+        return outcome
 
 
-def best_of(
-    problems: Sequence[Problem], expander: Callable[[str], Expander], judge: PPMScorer, target: int, recipe: Recipe
-) -> Outcome:
-    """The sample that `judge` scores highest, of as many as `target` tokens give, the judge's reading counted."""
-    drawn, used, samples = draw(
-        problems, expander, "best", target, 1 + target // 8, recipe, lambda trees: score_ends(trees, judge)
-    )
-    outcome = Outcome(tokens=used, samples=samples)
-    for i, problem in enumerate(problems):
-        chosen = choose([end for trees in drawn for end in trees[i].terminals()], Selection.PPM)
-        outcome.correct.append(float(is_right(chosen, problem)))
-    return outcome
+class Samples:
+    """Whole samples for the same problems, and the tokens that they took.
+
+    Args:
+        name: of the sampling noise.
+        per_sample: tokens that one sample of all problems takes, as far as is known.
+        judge: scores each sample, and what it reads is counted.
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        expander: MakeExpander,
+        name: str,
+        recipe: Recipe,
+        per_sample: int,
+        judge: PPMScorer | None = None,
+    ) -> None:
+        self.problems, self.expander, self.name, self.recipe, self.judge = problems, expander, name, recipe, judge
+        self.per_sample = per_sample
+        self.drawn: list[list[Tree]] = []
+        self.tokens = self.count = 0
+
+    def until(self, target: int) -> Samples:
+        """Draw until at least `target` tokens are used."""
+        settings = self.recipe.search
+        while self.tokens < target:
+            n = max(1, math.ceil((target - self.tokens) / max(self.per_sample, 1)))
+            expander = self.expander(f"{self.name}-{len(self.drawn)}")
+            trees = sample(self.problems, expander, n, settings.temperature, settings.depth)
+            self.drawn.append(trees)
+            self.tokens += sum(tree.tokens for tree in trees) + (score_ends(trees, self.judge) if self.judge else 0)
+            self.count += n
+            self.per_sample = max(1, self.tokens // self.count)
+        return self
+
+    def outcome(self, how: Selection) -> Outcome:
+        """The choice among all samples: by vote, or, of a judge, the best of N."""
+        return Outcome(chosen_right(self.problems, self.drawn, how), self.tokens, self.count)
 
 
 def score_ends(trees: Sequence[Tree], judge: PPMScorer) -> int:
@@ -135,38 +183,7 @@ def score_ends(trees: Sequence[Tree], judge: PPMScorer) -> int:
     return judge.cache.forwarded - before
 
 
-def draw(
-    problems: Sequence[Problem],
-    expander: Callable[[str], Expander],
-    name: str,
-    target: int,
-    per_sample: int,
-    recipe: Recipe,
-    read: Callable[[Sequence[Tree]], int] = lambda trees: 0,
-) -> tuple[list[list[Tree]], int, int]:
-    """Whole samples until at least `target` tokens are used; `read` judges new ones, and says what that took.
-
-    `per_sample` is what one sample of all problems takes, as far as is known.
-
-    Returns:
-        the samples, as a tree a problem for each time that some were drawn; the tokens; the samples of each problem.
-    """
-    drawn: list[list[Tree]] = []
-    used = samples = 0
-    while used < target:
-        n = max(1, math.ceil((target - used) / max(per_sample, 1)))
-        trees = sample(problems, expander(f"{name}-{len(drawn)}"), n, recipe.search.temperature, recipe.search.depth)
-        drawn.append(trees)
-        used += sum(tree.tokens for tree in trees) + read(trees)
-        samples += n
-        per_sample = max(1, used // samples)
-    return drawn, used, samples
-
-
-def by_vote(problems: Sequence[Problem], drawn: Sequence[Sequence[Tree]]) -> Outcome:
-    """The answer that most samples of all draws agree on, for each problem."""
-    outcome = Outcome(tokens=sum(tree.tokens for trees in drawn for tree in trees))
-    for i, problem in enumerate(problems):
-        chosen = choose([node for trees in drawn for node in trees[i].terminals()], Selection.VOTE)
-        outcome.correct.append(float(is_right(chosen, problem)))
-    return outcome
+def chosen_right(problems: Sequence[Problem], grown: Sequence[Sequence[Tree]], how: Selection) -> list[float]:
+    """For each problem, whether the choice among the ends of all its trees is right."""
+    chosen = [choose([end for trees in grown for end in trees[i].terminals()], how) for i in range(len(problems))]
+    return [float(is_right(end, problem)) for end, problem in zip(chosen, problems, strict=True)]

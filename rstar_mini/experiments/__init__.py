@@ -16,19 +16,21 @@ if TYPE_CHECKING:
     from rstar_mini.experiments.lab import Lab
     from rstar_mini.experiments.results import Findings, Result
 
-NAMES = ("rounds", "ppm", "data", "judges")
+NAMES = ("rounds", "ppm", "data", "judges", "policies", "scaling")
 Experiment = Callable[["Lab"], "Findings"]
 
 
 def experiments() -> dict[str, tuple[str, tuple[int, ...], Experiment]]:
     """Title, the paper's tables and the function of each, by name."""
-    from rstar_mini.experiments import data, judges, ppms, rounds
+    from rstar_mini.experiments import data, judges, policies, ppms, rounds, scaling
 
     return {
         "rounds": (rounds.TITLE, rounds.TABLES, rounds.rounds),
         "ppm": (ppms.TITLE, ppms.TABLES, ppms.ppms),
         "data": (data.TITLE, data.TABLES, data.data),
         "judges": (judges.TITLE, judges.TABLES, judges.judges),
+        "policies": (policies.TITLE, policies.TABLES, policies.policies),
+        "scaling": (scaling.TITLE, scaling.TABLES, scaling.scaling),
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rstar_mini.code_cot import split_steps
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
-from rstar_mini.evaluation.systems import Outcome, by_vote, score_ends
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy, score_ends
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.rounds import trajectory_from_row
 from rstar_mini.experiments.judges import rival
@@ -72,10 +72,10 @@ def _greedy(lab: Lab, name: str, solutions: Callable[[int], dict[str, list[Traje
     def models(seed: int) -> Models:
         return lab.trained(seed, f"policy from {name}", "policy", lambda checkpoints: train(seed, checkpoints))
 
-    def ask(problems: Sequence[Problem], expander: Callable[..., Expander], _: PPMScorer | None) -> Outcome:
-        return by_vote(problems, [sample(problems, expander("greedy"), 1, 0.0, lab.recipe.search.depth)])
+    def ask(problems: Sequence[Problem], expander: MakeExpander, _: PPMScorer | None) -> dict[str, Outcome]:
+        return {"greedy": greedy(problems, expander("greedy"), lab.recipe)}
 
-    return lab.measure(f"policy from {name}", models, 1, ask)
+    return lab.measure(f"policy from {name}", models, 1, ask)["greedy"]
 
 
 def _solutions(lab: Lab, seed: int) -> dict[str, list[Trajectory]]:

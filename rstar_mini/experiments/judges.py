@@ -9,14 +9,14 @@ from pathlib import Path
 
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
-from rstar_mini.evaluation.systems import Outcome, best_of
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, Samples
 from rstar_mini.evolution.harvest import held_back
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.lab import Lab
 from rstar_mini.experiments.results import Findings, Grid, gap, measured
 from rstar_mini.ppm.regression import ScoredSteps, outcome_scores, step_scores, train_regression
 from rstar_mini.ppm.scorer import PPMScorer
-from rstar_mini.search import Expander
+from rstar_mini.search import Selection
 from rstar_mini.training import AnyModel
 from rstar_mini.types import Problem
 
@@ -80,8 +80,10 @@ def _best(lab: Lab, kind: str, search: Sequence[Outcome], judge: Callable[[int],
     """Best of N by a judge, at the tokens a problem that the search took."""
     tokens = sum(outcome.tokens for outcome in search) / len(search) / len(lab.problems)
 
-    def ask(problems: Sequence[Problem], expander: Callable[..., Expander], scorer: PPMScorer | None) -> Outcome:
+    def ask(problems: Sequence[Problem], expander: MakeExpander, scorer: PPMScorer | None) -> dict[str, Outcome]:
         assert scorer
-        return best_of(problems, expander, scorer, math.ceil(tokens * len(problems)), lab.recipe)
+        target = math.ceil(tokens * len(problems))
+        samples = Samples(problems, expander, "best", lab.recipe, 1 + target // 8, scorer)
+        return {"best": samples.until(target).outcome(Selection.PPM)}
 
-    return lab.measure(f"best of N by {kind}", lab.models, lab.rounds[-1], ask, judge)
+    return lab.measure(f"best of N by {kind}", lab.models, lab.rounds[-1], ask, judge)["best"]

@@ -11,7 +11,7 @@ from types import TracebackType
 import torch
 
 from rstar_mini.evaluation.shards import HeldOut
-from rstar_mini.evaluation.systems import Outcome, guided_search
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import heldout
 from rstar_mini.evolution.rounds import Evolution
@@ -25,8 +25,8 @@ from rstar_mini.search import Expander
 from rstar_mini.training import AnyModel
 from rstar_mini.types import Problem
 
-Ask = Callable[[Sequence[Problem], Callable[..., Expander], PPMScorer | None], Outcome]
-"""Problems, what makes an expander of a name and a judge, and the judge."""
+Ask = Callable[[Sequence[Problem], MakeExpander, PPMScorer | None], dict[str, Outcome]]
+"""From problems, what makes an expander of a name and a judge, and the judge, to what came of it, by system."""
 
 
 class Lab:
@@ -89,12 +89,14 @@ class Lab:
         number: int,
         ask: Ask,
         judge: Callable[[int], PPMScorer] | None = None,
-    ) -> list[Outcome]:
+        most: int | None = None,
+    ) -> dict[str, list[Outcome]]:
         """What `ask` finds with the policy of a round, and a judge, of the models of each seed.
 
-        `what` names it, also on the disk.
+        `what` names it, also on the disk; `most` takes the first so many problems.
         """
-        return [self._measure(seed, what, models, number, ask, judge) for seed in self.seeds]
+        found = [self._measure(seed, what, models, number, ask, judge, most) for seed in self.seeds]
+        return {name: [outcomes[name] for outcomes in found] for name in found[0]}
 
     def _measure(
         self,
@@ -104,7 +106,8 @@ class Lab:
         number: int,
         ask: Ask,
         judge: Callable[[int], PPMScorer] | None,
-    ) -> Outcome:
+        most: int | None,
+    ) -> dict[str, Outcome]:
         held = self.held(seed)
         with closing(models(seed).policy(number)) as policy:
             scorer = judge(seed) if judge else None
@@ -113,20 +116,20 @@ class Lab:
                 return Expander(policy, self.box, ppm, f"{seed}/evaluation/{name}", ground_truth=False)
 
             def shard(problems: Sequence[Problem]) -> dict[str, Outcome]:
-                outcome = ask(problems, expander, scorer)
+                outcomes = ask(problems, expander, scorer)
                 forget(policy, scorer)
-                return {"": outcome}
+                return outcomes
 
-            return held.by_shard(f"seed {seed}: {what}", f"{_folder(what)}-seed-{seed}", shard)[""]
+            return held.by_shard(f"seed {seed}: {what}", f"{_folder(what)}-seed-{seed}", shard, most)
 
     def guided(self, what: str, number: int, judge: Callable[[int], PPMScorer]) -> list[Outcome]:
         """Search by the policy of a round under another judge than its own."""
 
-        def ask(problems: Sequence[Problem], expander: Callable[..., Expander], scorer: PPMScorer | None) -> Outcome:
+        def ask(problems: Sequence[Problem], expander: MakeExpander, scorer: PPMScorer | None) -> dict[str, Outcome]:
             assert scorer
-            return guided_search(problems, expander, scorer, self.recipe)
+            return {"mcts": guided_search(problems, expander, scorer, self.recipe)}
 
-        return self.measure(what, self.models, number, ask, judge)
+        return self.measure(what, self.models, number, ask, judge)["mcts"]
 
     def trained(self, seed: int, name: str, kind: str, train: Callable[[Path], AnyModel]) -> Models:
         """Models whose "policy" or "ppm" of round 1 is what `train` made, in a folder for checkpoints, once."""

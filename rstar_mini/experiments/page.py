@@ -38,30 +38,29 @@ def cell_text(cell: Cell | None) -> str:
 
 
 def grid_figure(grid: Grid) -> Picture:
-    """A mark with its interval for each cell, one row of the table after the other."""
-    names = list(grid.rows)
-    figure = Picture(figsize=(6.4, 1.2 + 0.35 * len(names)), layout="constrained")
-    ax = figure.add_subplot()
-    words = [grid.title]
+    """A mark with its interval for each cell: one row of the table below the other, or curves over the tokens."""
+    names, figure = list(grid.rows), Picture(figsize=(6.4, 4 if grid.curve else 1.2 + 0.35 * len(grid.rows)))
+    figure.set_layout_engine("constrained")
+    ax, words = figure.add_subplot(), [grid.title]
     for i, column in enumerate(grid.columns):
-        shift = 0.6 * ((i + 0.5) / len(grid.columns) - 0.5)
-        seen = [(y, cells[i]) for y, cells in enumerate(grid.rows.values()) if cells[i]]
-        cells = [cell for _, cell in seen if cell]
-        bars = [[cell.percent - cell.low for cell in cells], [cell.high - cell.percent for cell in cells]]
-        places = [y + shift for y, _ in seen]
-        ax.errorbar(
-            [cell.percent for cell in cells],
-            places,
-            xerr=bars,
-            fmt=MARKERS[i % len(MARKERS)],
-            color=PALETTE[i % len(PALETTE)],
-            capsize=2,
-            label=column,
-        )
+        seen = [(y, cell) for y, cells in enumerate(grid.rows.values()) if (cell := cells[i])]
+        percents = [cell.percent for _, cell in seen]
+        bars = [[cell.percent - cell.low for _, cell in seen], [cell.high - cell.percent for _, cell in seen]]
+        marker, colour = MARKERS[i % len(MARKERS)], PALETTE[i % len(PALETTE)]
+        if grid.curve:
+            tokens = [cell.tokens or 0.0 for _, cell in seen]
+            ax.errorbar(tokens, percents, yerr=bars, fmt=f"{marker}-", color=colour, capsize=2, label=column)
+        else:
+            places = [y + 0.6 * ((i + 0.5) / len(grid.columns) - 0.5) for y, _ in seen]
+            ax.errorbar(percents, places, xerr=bars, fmt=marker, color=colour, capsize=2, label=column)
         words += [f"{names[y]}, {column}: {cell_text(cell)}" for y, cell in seen]
-    ax.set(yticks=range(len(names)), yticklabels=names, xlabel="% with 95 % intervals", title=grid.title)
-    ax.invert_yaxis()
-    ax.grid(axis="x", alpha=0.3)
+    ax.set_title(grid.title)
+    if grid.curve:
+        ax.set(xscale="log", xlabel="tokens a problem", ylabel="% with 95 % intervals")
+    else:
+        ax.set(yticks=range(len(names)), yticklabels=names, xlabel="% with 95 % intervals")
+        ax.invert_yaxis()
+    ax.grid(alpha=0.3)
     if len(grid.columns) > 1:
         ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.words = "\n".join(words)

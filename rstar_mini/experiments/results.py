@@ -28,11 +28,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table of ours; None where nothing was measured."""
+    """A table of ours; None where nothing was measured. A curve is drawn over tokens."""
 
     title: str
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[Cell | None, ...]]
+    curve: bool = False
 
 
 Findings = tuple[list[Grid], list[Claim]]
@@ -77,7 +78,7 @@ def _grid(row: dict[str, Any]) -> Grid:
         return Cell(**found | {"by_seed": tuple(found["by_seed"])}) if found else None
 
     rows = {name: tuple(map(cell, cells)) for name, cells in row["rows"].items()}
-    return Grid(row["title"], tuple(row["columns"]), rows)
+    return Grid(row["title"], tuple(row["columns"]), rows, row["curve"])
 
 
 def measured(outcomes: Sequence[Outcome]) -> Cell:

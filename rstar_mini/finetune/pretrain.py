@@ -64,13 +64,13 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int = 1536) -> PreTrainedT
     )
 
 
-def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Phi3Config:
-    """A Phi-3 of about a million parameters."""
+def tiny_config(tokenizer: PreTrainedTokenizerFast, width: int = 128, layers: int = 4) -> Phi3Config:
+    """A Phi-3, by default of about a million parameters; `width` is a multiple of 16."""
     return Phi3Config(
         vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=320,
-        num_hidden_layers=4,
+        hidden_size=width,
+        intermediate_size=width * 5 // 2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=512,
@@ -85,7 +85,13 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast) -> Phi3Config:
 
 
 def pretrain(
-    problems: list[Problem], settings: Training, seed: int, progress: Progress, checkpoints: Path
+    problems: list[Problem],
+    settings: Training,
+    seed: int,
+    progress: Progress,
+    checkpoints: Path,
+    width: int = 128,
+    layers: int = 4,
 ) -> tuple[Phi3ForCausalLM, PreTrainedTokenizerFast, list[dict[str, float]]]:
     """Train tokenizer and model on the corpus of `problems`, from the last checkpoint; also returns the loss curve."""
     texts = corpus(problems, Random(f"corpus-{seed}"))
@@ -93,10 +99,15 @@ def pretrain(
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_trajectory(encode, context, split_steps(text), mask_output=True) for context, text in texts]
     set_seed(seed)
-    model = Phi3ForCausalLM(tiny_config(tokenizer))
+    model = Phi3ForCausalLM(tiny_config(tokenizer, width, layers))
     plant_induction_head(model)
     trainer = sft_trainer(model, tokenizer, rows, settings, seed, checkpoints)
     return model, tokenizer, run_trainer(trainer, progress, "pretraining", settings.checkpoint_seconds)
+
+
+def pretraining_problems() -> list[Problem]:
+    """Those that the shipped base has seen."""
+    return load_problems("generated", "train", families=CORE, levels=LEVELS)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -112,8 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with best_progress() as progress:
         settings = SETTINGS.model_copy(update={"epochs": arguments.epochs})
         checkpoints = arguments.out.with_name(f".{arguments.out.name}-seed-{arguments.seed}-{arguments.epochs:g}")
-        problems = load_problems("generated", "train", families=CORE, levels=LEVELS)
-        model, tokenizer, curve = pretrain(problems, settings, arguments.seed, progress, checkpoints)
+        model, tokenizer, curve = pretrain(pretraining_problems(), settings, arguments.seed, progress, checkpoints)
         progress.say(f"final loss {curve[-1]['loss']:.4f}")
     save_compact(model, arguments.out)
     tokenizer.save_pretrained(arguments.out)

@@ -1,0 +1,107 @@
+"""Tables 5, 9 and 10, figures 5 to 7: policies of other rounds and sizes under one PPM, and how far each could go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from rstar_mini.evaluation.claims import Claim
+from rstar_mini.evaluation.paper import known, paper_table
+from rstar_mini.evaluation.statistics import paired_bootstrap
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy, guided_search, pass_at, pool
+from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.rounds import trajectory_from_row
+from rstar_mini.experiments.lab import Lab
+from rstar_mini.experiments.results import Findings, Grid, gap, measured
+from rstar_mini.files import read_jsonl
+from rstar_mini.finetune.pretrain import SETTINGS as PRETRAINING
+from rstar_mini.finetune.pretrain import pretrain, pretraining_problems
+from rstar_mini.finetune.sft import train_policy
+from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.training import AnyModel
+from rstar_mini.types import Problem
+
+TITLE = "One PPM, several policies, and their ceilings"
+TABLES = (5, 9, 10)
+SIZES = {"half the size": (96, 3), "three times the size": (192, 6)}  # width and layers; `tiny` has 128 and 4
+SAMPLES = 16
+SYSTEMS = ("greedy", "mcts", f"pass@{SAMPLES}")
+
+
+def policies(lab: Lab) -> Findings:
+    """Every policy under the PPM of the last round; other sizes were trained on its round's trajectories."""
+    last = lab.rounds[-1]
+
+    def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
+        assert judge
+        return {
+            "greedy": greedy(problems, expander("greedy"), lab.recipe),
+            "mcts": guided_search(problems, expander, judge, lab.recipe),
+            f"pass@{SAMPLES}": pass_at(problems, expander("pass"), SAMPLES, lab.recipe),
+        }
+
+    def found(name: str, models: Callable[[int], Models], number: int) -> dict[str, list[Outcome]]:
+        return lab.measure(f"policy {name}, last PPM", models, number, ask, lambda seed: lab.models(seed).scorer(last))
+
+    every = {f"round {number}": found(f"of round {number}", lab.models, number) for number in lab.rounds}
+    if lab.recipe.policy.base == "tiny":
+        every |= {name: found(name, partial(_of_size, lab, name), 1) for name in SIZES}
+    rows = {name: tuple(measured(systems[system]) for system in SYSTEMS) for name, systems in every.items()}
+    weak, strong = every["round 1"], every[f"round {last}"]
+    claims = [_lift("the weaker policy (round 1)", weak), _narrower("rounds 1 and last", weak, strong)]
+    if lab.recipe.policy.base == "tiny":
+        small, large = (every[name] for name in SIZES)
+        claims += [_lift("the smaller policy", small), _narrower("the two sizes", small, large)]
+    return [Grid("Held-out problems right (%), with the tokens of each", SYSTEMS, rows)], claims
+
+
+def _lift(what: str, policy: dict[str, list[Outcome]]) -> Claim:
+    """Phi3-mini's search over its greedy decoding, both after fine-tuning."""
+    searched = known(paper_table(5).column("MATH"), "Phi3-mini rStar-Math")
+    alone = known(paper_table(10).column("MATH"), "Phi3-mini")
+    text = f"a PPM of another policy lifts {what}: search over greedy"
+    return Claim(text, "5, 10", searched - alone, gap(policy["mcts"], policy["greedy"]))
+
+
+def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[Outcome]]) -> Claim:
+    """How much smaller the distance of two policies is under search than in greedy decoding, problem by problem."""
+    searched, alone = paper_table(6).column("MATH")["round 4"], paper_table(10).column("MATH")
+    phi = known(paper_table(5).column("MATH"), "Phi3-mini rStar-Math")
+    before = known(alone, "Qwen2.5-Math-7B") - known(alone, "Phi3-mini")
+    won = [a + b for a, b in zip(pool(weak["mcts"]).correct, pool(strong["greedy"]).correct, strict=True)]
+    lost = [a + b for a, b in zip(pool(weak["greedy"]).correct, pool(strong["mcts"]).correct, strict=True)]
+    mean, low, high = (round(x, 5) for x in paired_bootstrap(won, lost, 0))
+    return Claim(f"search brings {what} nearer", "5, 10", before - ((searched or 0.0) - phi), (mean, low, high))
+
+
+def _of_size(lab: Lab, name: str, seed: int) -> Models:
+    """A base of another size, fine-tuned on the last round's trajectories."""
+
+    def train(checkpoints: Path) -> AnyModel:
+        models = lab.models(seed)
+        rows = read_jsonl(lab.run(seed).round(lab.rounds[-1]) / "trajectories.jsonl")
+        model, _ = train_policy(
+            _base(lab, name).weights(1),
+            models.tokenizer,
+            models.prompt(1),
+            [trajectory_from_row(row) for row in rows],
+            lab.recipe.sft,
+            seed,
+            lab.progress,
+            checkpoints,
+            f"seed {seed}: policy of {name}",
+        )
+        return model
+
+    return lab.trained(seed, f"policy of {name}", "policy", train)
+
+
+def _base(lab: Lab, name: str) -> Models:
+    """A base of another size, pretrained as the shipped one, once for all seeds: its tokenizer comes out the same."""
+
+    def train(checkpoints: Path) -> AnyModel:
+        problems = pretraining_problems()
+        return pretrain(problems, PRETRAINING, 0, lab.progress, checkpoints, *SIZES[name])[0]
+
+    return lab.trained(lab.seeds[0], f"base of {name}", "policy", train)

@@ -1,0 +1,67 @@
+"""Figure 3: accuracy against tokens, for a vote, best of N, beam search and PPM-guided MCTS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rstar_mini.evaluation.claims import Claim
+from rstar_mini.evaluation.paper import known, paper_table
+from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, chosen_right, greedy
+from rstar_mini.experiments.lab import Lab
+from rstar_mini.experiments.results import Findings, Grid, gap, measured
+from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.search import Selection
+from rstar_mini.search.beam import beam_search
+from rstar_mini.types import Problem
+
+TITLE = "Scaling: accuracy against tokens"
+TABLES = (6, 8)
+TREES = (1, 2, 4, 8, 16)  # of MCTS, each gives one trajectory, and the width of a beam; the paper goes to 64
+PROBLEMS = 500  # of the held-out ones at most: the last step alone takes as many tokens as all before it
+
+
+def scaling(lab: Lab) -> Findings:
+    """The last round's models with growing budgets; the vote draws until it has used what the search took."""
+    last = lab.rounds[-1]
+
+    def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
+        assert judge
+        alone, how = greedy(problems, expander("greedy"), lab.recipe), Selection(lab.recipe.evaluation.selection)
+        outcomes, grown = {"greedy 1": alone}, GuidedTrees(problems, expander, judge, lab.recipe)
+        votes = Samples(problems, expander, "vote", lab.recipe, alone.tokens)
+        best = Samples(problems, expander, "best", lab.recipe, 2 * alone.tokens, judge)
+        for trees in TREES:
+            outcomes[f"mcts {trees}"] = grown.until(trees).outcome(how)
+            outcomes[f"vote {trees}"] = votes.until(grown.tokens).outcome(Selection.VOTE)
+            outcomes[f"best of N {trees}"] = best.until(grown.tokens).outcome(Selection.PPM)
+        return outcomes | {f"beam {width}": _beam(lab, problems, expander, judge, width) for width in TREES}
+
+    found = lab.measure("scaling", lab.models, last, ask, lambda seed: lab.models(seed).scorer(last), most=PROBLEMS)
+    names: dict[str, Sequence[int]] = {"greedy": [1], "vote": TREES, "best of N": TREES, "beam": TREES, "mcts": TREES}
+    columns = tuple(names)
+    rows = {
+        str(step): tuple(measured(found[f"{name} {step}"]) if step in steps else None for name, steps in names.items())
+        for step in TREES
+    }
+    orm = known(paper_table(6).column("MATH"), "round 4") - known(paper_table(8).column("MATH"), "ORM, best of N")
+    claims = [
+        Claim(
+            f"search over a vote of equal tokens, {trees} trees",
+            "8",
+            orm,
+            gap(found[f"mcts {trees}"], found[f"vote {trees}"]),
+            "the paper's best of N is by an ORM",
+        )
+        for trees in TREES
+    ]
+    grown = gap(found[f"mcts {TREES[-1]}"], found["mcts 1"])
+    claims.append(Claim(f"{TREES[-1]} trees over one", "1, 6", 0.6, grown, "the paper: 64 trajectories over 8, MATH"))
+    return [Grid("Held-out problems right (%) by trees, or width of the beam", columns, rows, curve=True)], claims
+
+
+def _beam(lab: Lab, problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer, width: int) -> Outcome:
+    before, settings = judge.cache.forwarded, lab.recipe.search
+    how = width, lab.recipe.evaluation.candidates, settings.temperature, settings.depth
+    trees = beam_search(problems, expander(f"beam-{width}", judge), *how)
+    tokens = sum(tree.tokens for tree in trees) + judge.cache.forwarded - before
+    return Outcome(chosen_right(problems, [trees], Selection.PPM), tokens)
