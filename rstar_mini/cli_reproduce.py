@@ -9,11 +9,12 @@ import typer
 from rich.console import Console
 
 from rstar_mini.cli_options import Changes, Offline, say
+from rstar_mini.experiments import NAMES
 
 
 def reproduce(
     experiment: Annotated[
-        str, typer.Argument(metavar="[EXPERIMENT]", help="rounds, ppm, data, judges, policies, or all.")
+        str, typer.Argument(metavar="[EXPERIMENT]", help=f"all, or one of {', '.join(NAMES)}.")
     ] = "all",
     recipe: Annotated[str, typer.Option(help="A shipped recipe's name, or a YAML file.")] = "tiny",
     seeds: Annotated[int, typer.Option(min=1, help="How many runs, which differ in their seed.")] = 3,

@@ -13,13 +13,14 @@ from rstar_mini.evaluation.claims import Claim, Verdict
 from rstar_mini.evaluation.systems import Outcome, Samples, score_ends
 from rstar_mini.experiments import NAMES, experiments, policies, reproduce
 from rstar_mini.experiments.page import page_files
+from rstar_mini.experiments.reflection import abandoned, kind
 from rstar_mini.experiments.results import Grid, Result, counted, gap, measured
 from rstar_mini.files import read_json
 from rstar_mini.policy import ScriptedPolicy
 from rstar_mini.recipes import load_recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Expander, Selection, sample
-from rstar_mini.types import Problem
+from rstar_mini.types import Problem, Step
 
 FIRST, SECOND = Outcome([1, 1, 0, 0], 80), Outcome([1, 0, 0, 0], 120)
 
@@ -99,6 +100,35 @@ def test_best_of_n_takes_what_the_judge_likes_and_counts_what_it_reads():
     assert {end.prior for end in trees[0].terminals()} == {0.9, -0.9}
 
 
+def steps(*codes: str) -> tuple[Step, ...]:
+    """Code steps and, at the end, an answer."""
+    texts = [f"{code}\n<end_of_step>" for code in codes[:-1]] + [f"{codes[-1]}\n<end_of_code>"]
+    return (*(Step(text) for text in texts), Step("<answer>\\boxed{1}<end_of_answer>", answer="1"))
+
+
+@pytest.mark.parametrize(
+    ("codes", "dropped"),
+    [
+        (("a = 1", "b = a + 1", "print(b)"), []),
+        (("a = 1", "b = 7 * 3", "c = a + 2", "print(c)"), [1]),
+        (("a = 1", "a = 2", "print(a)"), [0]),
+        (("a = 1", "a = a + 2", "print(a)"), []),
+        (("a = 1", "a += 2", "print(a)"), []),
+        (("a = 1", "if a > 0:\n    b = 2\nelse:\n    b = a", "print(b)"), []),
+        (("# nothing but words", "a = 3", "print(a)"), []),
+    ],
+)
+def test_abandoned_steps_are_those_of_which_nothing_is_printed(codes, dropped):
+    assert abandoned(steps(*codes)) == dropped
+
+
+def test_kinds_of_steps():
+    texts = ["a = 2 + 3", "a = 4 - 1", "a = 2 * b", "a = b / 2", "a = 2 * b + 1", "print(a)", "a = 5"]
+    kinds = [kind(step) for step in steps(*texts)]
+    assert kinds[:5] == ["adds", "subtracts", "multiplies", "divides", "several operations"]
+    assert kinds[5:] == ["prints", "names a number", "answers"]
+
+
 def test_an_experiment_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(UserError, match="no experiment 'round'; choose from rounds, ppm"):
         reproduce(["round"], run=tmp_path / "x")
@@ -117,7 +147,7 @@ def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path, monkeypatc
     assert "PPM over PQM" in told.output
     for name in NAMES:
         found = Result.from_json(read_json(tmp_path / "a" / "experiments" / f"{name}.json"))
-        assert found.seeds == (0, 1) and found.claims and f"reproduce {name}" in found.command
+        assert found.seeds == (0, 1) and (found.claims or name == "reflection") and f"reproduce {name}" in found.command
         cells = [cell for grid in found.grids for row in grid.rows.values() for cell in row if cell]
         assert cells and all(len(cell.by_seed) == 2 and cell.low <= cell.percent <= cell.high for cell in cells)
     assert (tmp_path / "a" / "experiments" / "experiments.html").exists()

@@ -29,13 +29,13 @@ class Verdict(StrEnum):
 class Claim:
     """Something the paper says is better than something else.
 
-    `paper` is its difference in percentage points, `table` says where it stands, `ours` is our difference as shares
-    with its interval, None when nobody measured it, and `note` says what is not the same here.
+    `paper` is its difference in percentage points, None where it gives no figure; `table` says where it stands; `ours`
+    is our difference as shares with its interval, None when nobody measured it; `note` says what is not the same here.
     """
 
     text: str
     table: str
-    paper: float
+    paper: float | None
     ours: Difference | None = None
     note: str = ""
 
@@ -47,7 +47,8 @@ class Claim:
         _, low, high = self.ours
         if low <= 0 <= high:
             return Verdict.OPEN
-        return Verdict.HOLDS if (low > 0) == (self.paper > 0) else Verdict.FAILS
+        better = self.paper is None or self.paper > 0
+        return Verdict.HOLDS if (low > 0) == better else Verdict.FAILS
 
 
 def paper_claims(metrics: Sequence[Mapping[str, Any]]) -> list[Claim]:

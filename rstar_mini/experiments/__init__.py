@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from rstar_mini.experiments.lab import Lab
     from rstar_mini.experiments.results import Findings, Result
 
-NAMES = ("rounds", "ppm", "data", "judges", "policies", "scaling")
+NAMES = ("rounds", "ppm", "data", "judges", "policies", "scaling", "reflection")
 Experiment = Callable[["Lab"], "Findings"]
 
 
 def experiments() -> dict[str, tuple[str, tuple[int, ...], Experiment]]:
     """Title, the paper's tables and the function of each, by name."""
-    from rstar_mini.experiments import data, judges, policies, ppms, rounds, scaling
+    from rstar_mini.experiments import data, judges, policies, ppms, reflection, rounds, scaling
 
     return {
         "rounds": (rounds.TITLE, rounds.TABLES, rounds.rounds),
@@ -31,6 +31,7 @@ def experiments() -> dict[str, tuple[str, tuple[int, ...], Experiment]]:
         "judges": (judges.TITLE, judges.TABLES, judges.judges),
         "policies": (policies.TITLE, policies.TABLES, policies.policies),
         "scaling": (scaling.TITLE, scaling.TABLES, scaling.scaling),
+        "reflection": (reflection.TITLE, reflection.TABLES, reflection.reflection),
     }
 
 

@@ -29,7 +29,8 @@ def page_files(results: Sequence[Result]) -> dict[str, bytes]:
 def claim_cells(claim: Claim) -> tuple[str, ...]:
     """A claim under `CLAIM_HEADERS`; the paper's in points on MATH, or on all problems for coverage."""
     here = "-" if claim.ours is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x for x in claim.ours))
-    return claim.text, claim.table, f"{claim.paper:+.1f}", here, str(claim.verdict)
+    paper = "-" if claim.paper is None else f"{claim.paper:+.1f}"
+    return claim.text, claim.table, paper, here, str(claim.verdict)
 
 
 def cell_text(cell: Cell | None) -> str:
@@ -79,7 +80,7 @@ def _sections(results: Sequence[Result], figures: dict[str, list[Picture]]) -> I
             for grid, picture in zip(result.grids, figures[result.name], strict=True)
         ]
         theirs = [preformatted(str(paper_table(number))) for number in result.tables]
-        yield result.title, made + "".join(ours) + "<p>The paper:</p>" + "".join(theirs)
+        yield result.title, made + "".join(ours) + ("<p>The paper:</p>" if theirs else "") + "".join(theirs)
 
 
 def _grid(grid: Grid) -> str:
