@@ -265,6 +265,7 @@ def doctor() -> None:
 app.command()(cli_share.fetch)
 app.command()(cli_share.export)
 app.command()(cli_reproduce.reproduce)
+app.command()(cli_reproduce.compare)
 
 if __name__ == "__main__":
     main()

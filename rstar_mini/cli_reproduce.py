@@ -1,4 +1,4 @@
-"""The command that does the paper's experiments again, at reduced scale."""
+"""The commands that measure what the paper claims: its experiments at reduced scale, and systems side by side."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from rstar_mini.cli_options import Changes, Offline, say
+from rstar_mini.errors import UserError
 from rstar_mini.experiments import NAMES
 
 
@@ -33,3 +34,38 @@ def reproduce(
         found, page = measure(names, recipe, run, seeds, limit, overrides or [], progress)
     Console().print(claims_table(found))
     say(f"the page is {page}")
+
+
+def compare(
+    problems: Annotated[str, typer.Argument(help="A known set such as math500, a JSONL file, or a Hub data set.")],
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Hub name or folder, asked in its chat template; repeatable."),
+    ] = None,
+    endpoints: Annotated[
+        list[str] | None,
+        typer.Option("--endpoint", metavar="MODEL@URL", help="An OpenAI-compatible chat endpoint; repeatable."),
+    ] = None,
+    runs: Annotated[list[Path] | None, typer.Option("--run", help="A run, its last round; repeatable.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many problems; default all.")] = None,
+    split: Annotated[str, typer.Option(help="Of the problem set.")] = "test",
+    offline: Offline = False,
+) -> None:
+    """Measure models, endpoints and runs on one problem set, beside what the paper reports of others on it."""
+    from rstar_mini import api
+    from rstar_mini.evaluation.compare import Comparison, reported
+    from rstar_mini.offline import check_address
+    from rstar_mini.show.progress import best_progress
+    from rstar_mini.show.tables import standings_table
+
+    served = [endpoint.partition("@") for endpoint in endpoints or []]
+    for name, _, url in served:
+        if not name or not url.startswith(("http://", "https://")):
+            raise UserError(f"--endpoint {name}: it should be MODEL@URL, such as gpt-4o@https://api.openai.com/v1")
+        check_address(url)
+    with best_progress() as progress:
+        made = Comparison(problems, split, limit, Path("runs") / "compare", progress)
+        found = [made.model(name) for name in models or []]
+        found += [made.endpoint(url, name) for name, _, url in served]
+        found += [standing for run in runs or [] for standing in made.run(api.load_run(run))]
+    Console().print(standings_table(problems, found, reported(problems)))

@@ -9,11 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from rstar_mini.cli import app
 from rstar_mini.errors import UserError
+from rstar_mini.evaluation.compare import reported
 from rstar_mini.evolution.models import Models
 from rstar_mini.policy import Request, noise_key
 from rstar_mini.policy.endpoint import TRIES, EndpointPolicy
@@ -44,7 +48,7 @@ class Exchange:
         self.handler.end_headers()
         self.handler.wfile.write(content)
 
-    def stream(self, text: str, end: bool = True, seconds: float = 0.0, then: str = "") -> None:
+    def stream(self, text: str, end: bool = True, seconds: float = 0.0, then: str = "", chat: bool = False) -> None:
         """Send the text in small pieces; `cut_after` notes the piece at which the client hung up."""
         self.handler.send_response(200)
         self.handler.send_header("Content-Type", "text/event-stream")
@@ -52,7 +56,8 @@ class Exchange:
         self._say(": a comment, as some servers send to keep the line open")
         for i in range(0, len(text), 5):
             try:
-                self._say("data: " + json.dumps({"choices": [{"text": text[i : i + 5], "finish_reason": None}]}))
+                piece = {"delta": {"content": text[i : i + 5]}} if chat else {"text": text[i : i + 5]}
+                self._say("data: " + json.dumps({"choices": [piece | {"finish_reason": None}]}))
             except OSError:
                 self.cut_after = i
                 return
@@ -78,7 +83,7 @@ class FakeServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                assert self.path == "/v1/completions"
+                assert self.path in ("/v1/completions", "/v1/chat/completions")
                 with lock:
                     exchange = Exchange(self, len(fake.seen))
                     fake.seen.append(exchange)
@@ -352,3 +357,33 @@ def test_an_endpoint_makes_the_data_of_round_1_and_nothing_else(server, tmp_path
 def test_recipes_say_what_belongs_together(changes: list[str], expected: str) -> None:
     with pytest.raises(UserError, match=expected):
         load_recipe("tiny", changes)
+
+
+def test_a_chat_endpoint_is_compared_and_nothing_is_asked_twice(server, tmp_path, monkeypatch) -> None:
+    """Right on the first of two problems; the paper's systems on MATH stand beside it, told apart."""
+    monkeypatch.chdir(tmp_path)
+    server.play = lambda exchange: exchange.stream("I think, so \\boxed{4}.", chat=True)
+    rows = [{"question": "2 + 2?", "answer": "4"}, {"question": "2 + 3?", "answer": "5"}]
+    Path("sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["compare", "sums.jsonl", "--endpoint", f"clever@{server.url}"]
+    first, again = (CliRunner().invoke(app, command, env={"COLUMNS": "120"}) for _ in range(2))
+    assert first.exit_code == 0, first.output
+    assert len(server.seen) == 2 and "temperature" not in server.seen[0].body
+    asked = [exchange.body["messages"][0]["content"] for exchange in server.seen]
+    assert any(text.startswith("2 + 2?\nThink step by step") for text in asked)
+    for told in (first, again):
+        assert "clever (endpoint)" in told.output and "50.0 [9.5, 90.5]" in told.output
+
+
+def test_what_the_paper_reports_is_told_apart(server, monkeypatch, tmp_path) -> None:
+    standings = {one.system: one for one in reported("aime2024")}
+    assert standings["o1-preview"].percent == 44.6 and standings["o1-preview"].table == 1
+    assert standings["Qwen2.5-Math-7B rStar-Math, 64 trajectories"].percent == 53.3  # 8 of 15, not 3.3
+    assert not any(one.n for one in standings.values())
+    assert reported("svamp") == []
+
+
+@pytest.mark.parametrize("endpoint", ["http://localhost:1/v1", "model@localhost", "@http://localhost"])
+def test_an_endpoint_needs_a_model_and_an_address(endpoint) -> None:
+    told = CliRunner().invoke(app, ["compare", "x.jsonl", "--endpoint", endpoint])
+    assert told.exit_code == 2 and "it should be MODEL@URL" in told.stderr

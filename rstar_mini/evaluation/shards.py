@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from rstar_mini.evaluation.chat import ASK, WORDS, chat_answers
 from rstar_mini.evaluation.systems import Outcome, evaluate
@@ -56,15 +58,27 @@ class HeldOut:
 
         `what` and their number name the folder.
         """
-        problems, size = self.problems[:most], self.run.recipe.search.shard
-        self.progress.stage(stage, len(problems))
-        outcomes: dict[str, Outcome] = {}
+        problems = self.problems[:most]
         folder = self.run.path / "evaluation" / f"{what}-n-{len(problems)}"
-        for shard, first in enumerate(range(0, len(problems), size)):
-            part, kept = problems[first : first + size], folder / f"shard-{shard:04d}.json"
-            if not kept.exists():
-                self.run.write_json(kept, {system: asdict(outcome) for system, outcome in ask(part).items()})
-            for system, row in read_json(kept).items():
-                outcomes.setdefault(system, Outcome()).add(Outcome(**row))
-            self.progress.advance(len(part))
-        return outcomes
+        self.progress.stage(stage, len(problems))
+        return by_shard(problems, self.run.recipe.search.shard, folder, ask, self.run.write_json, self.progress)
+
+
+def by_shard(
+    problems: Sequence[Problem],
+    size: int,
+    folder: Path,
+    ask: Callable[[Sequence[Problem]], dict[str, Outcome]],
+    write: Callable[[Path, Any], None],
+    progress: Progress,
+) -> dict[str, Outcome]:
+    """What `ask` finds on all problems, `size` at a time; what is in the folder already is not asked again."""
+    outcomes: dict[str, Outcome] = {}
+    for shard, first in enumerate(range(0, len(problems), size)):
+        part, kept = problems[first : first + size], folder / f"shard-{shard:04d}.json"
+        if not kept.exists():
+            write(kept, {system: asdict(outcome) for system, outcome in ask(part).items()})
+        for system, row in read_json(kept).items():
+            outcomes.setdefault(system, Outcome()).add(Outcome(**row))
+        progress.advance(len(part))
+    return outcomes

@@ -68,12 +68,13 @@ class EndpointPolicy(Propose):
     """
 
     elsewhere = True
+    path = "completions"
 
     def __init__(
         self,
         url: str,
         served_model: str,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerBase | None,
         prompt: Prompt,
         max_step_tokens: int = 64,
         in_flight: int = 64,
@@ -136,17 +137,22 @@ class EndpointPolicy(Propose):
 
     async def _answer(self, request: Request, temperature: float) -> list[Step]:
         """All candidates of a request, in the order of their seeds, which have 31 bits."""
-        bodies = [self.body(request, temperature) | {"seed": noise_key(request.key, i) >> 32} for i in range(request.n)]
+        bodies = [self.body(request, temperature, noise_key(request.key, i) >> 32) for i in range(request.n)]
         try:
             texts = await asyncio.gather(*map(self._patiently, bodies))
         except _NoRoom:
             if not request.steps:  # then no problem would ever fit
                 raise
             texts = [""] * request.n  # a path that fills the model's context is a dead end
-        return [Step(text, tokens=len(self.tokenizer.encode(text, add_special_tokens=False))) for text in texts]
+        return [Step(text, tokens=self.count(text)) for text in texts]
 
-    def body(self, request: Request, temperature: float) -> dict[str, Any]:
-        """What is sent for each candidate, but for the seed."""
+    def count(self, text: str) -> int:
+        """How many tokens a text has."""
+        assert self.tokenizer
+        return len(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def body(self, request: Request, temperature: float, seed: int) -> dict[str, Any]:
+        """What is sent for a candidate."""
         text = self.prompt(request.problem.question) + "".join(step.full_text for step in request.steps)
         return {
             "model": self.served_model,
@@ -155,7 +161,12 @@ class EndpointPolicy(Propose):
             "temperature": temperature,
             "top_p": 1.0,  # some servers cut the tail of the distribution unless told
             "stream": True,
+            "seed": seed,
         }
+
+    def said(self, choice: dict[str, Any]) -> str:
+        """The new text in a choice of the stream."""
+        return choice.get("text") or ""
 
     async def _patiently(self, body: dict[str, Any]) -> str:
         """One candidate, tried again after trouble that may pass.
@@ -187,7 +198,7 @@ class EndpointPolicy(Propose):
     async def _stream(self, body: dict[str, Any]) -> str:
         """The text of one candidate, up to and with its first closing tag; without one, all of it."""
         text, finished = "", False
-        async with self._client.stream("POST", f"{self.url}/completions", json=body) as response:
+        async with self._client.stream("POST", f"{self.url}/{self.path}", json=body) as response:
             if response.status_code != 200:
                 await response.aread()
                 raise self._refusal(response)
@@ -196,7 +207,7 @@ class EndpointPolicy(Propose):
                 if data == "[DONE]":
                     return text
                 for choice in self._choices(data) if data else ():
-                    text += choice.get("text") or ""
+                    text += self.said(choice)
                     finished = finished or bool(choice.get("finish_reason"))
                 if (step := first_step(text)) is not None:
                     return step
@@ -228,6 +239,32 @@ class EndpointPolicy(Propose):
             return _Passing(said, pause)
         line = f"{self.url} refused a request to '{self.served_model}' with {said}; change {_remedy(response)}"
         return _NoRoom(line) if response.status_code == 400 and "context" in reason.lower() else UserError(line)
+
+
+class ChatEndpoint(EndpointPolicy):
+    """A model behind the chat completions API: whole replies to a question, by the service's own sampling.
+
+    Only what every service takes is sent; some models refuse a temperature or a seed. Nobody here can count its tokens.
+    """
+
+    path = "chat/completions"
+
+    def __init__(self, url: str, served_model: str, prompt: Prompt, max_tokens: int, in_flight: int = 16) -> None:
+        super().__init__(url, served_model, None, prompt, max_tokens, in_flight, patience=600.0)
+
+    def body(self, request: Request, temperature: float, seed: int) -> dict[str, Any]:
+        """What is sent for a reply."""
+        said = [{"role": "user", "content": self.prompt(request.problem.question)}]
+        limits = {"max_completion_tokens": self.max_step_tokens}
+        return {"model": self.served_model, "messages": said, "stream": True} | limits
+
+    def said(self, choice: dict[str, Any]) -> str:
+        """The new text in a choice of the stream."""
+        return (choice.get("delta") or {}).get("content") or ""
+
+    def count(self, text: str) -> int:
+        """Not known."""
+        return 0
 
 
 def _authorization() -> dict[str, str]:

@@ -150,14 +150,14 @@ class VllmPolicy(EndpointPolicy):
             held.callback(super().close)
             self._held = held.pop_all()
 
-    def body(self, request: Request, temperature: float) -> dict[str, Any]:
+    def body(self, request: Request, temperature: float, seed: int) -> dict[str, Any]:
         """As for any endpoint, but the server itself stops behind a closing tag, which may be a special token."""
         texts = [self.prompt(request.problem.question)]
         for step in request.steps:
             texts += [step.text, step.output]
         ids = [token for text in texts for token in self.encode(text)]
         own = {"prompt": ids, "skip_special_tokens": False, "stop": list(STOPS), "include_stop_str_in_output": True}
-        return super().body(request, temperature) | own
+        return super().body(request, temperature, seed) | own
 
     def examine(self) -> None:
         """No second try at a server that has ended."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from rstar_mini.evaluation.statistics import interval
 
 if TYPE_CHECKING:
+    from rstar_mini.evaluation.compare import Standing
     from rstar_mini.experiments.results import Result
     from rstar_mini.plan import Plan
 
@@ -66,6 +67,24 @@ def claims_table(results: Sequence[Result]) -> Table:
         for claim in result.claims:
             table.add_row(*claim_cells(claim))
     return table
+
+
+def standings_table(problems: str, measured: Sequence[Standing], reported: Sequence[Standing]) -> Table:
+    """Systems on one problem set, the best first; what others report is told apart from what was measured here."""
+    caption = "% with 95 % intervals; reported: arXiv 2501.04519, where no interval is given"
+    table = Table("system", "right", "n", "source", title=problems, caption=caption, box=box.SIMPLE_HEAD)
+    for one in sorted([*measured, *reported], key=lambda one: -_percent(one)):
+        if one.n:
+            table.add_row(
+                one.system, share({"correct": round(one.correct or 0), "n": one.n}), str(one.n), "measured here"
+            )
+        else:
+            table.add_row(one.system, f"{one.percent}", "", f"reported, table {one.table}")
+    return table
+
+
+def _percent(one: Standing) -> float:
+    return 100 * (one.correct or 0.0) / one.n if one.n else one.percent or 0.0
 
 
 def bench_table(result: Mapping[str, Any]) -> Table:
