@@ -8,19 +8,23 @@ from small_runs import SMALL, digests
 from typer.testing import CliRunner
 
 from rstar_mini.cli import app
+from rstar_mini.code_cot import split_steps, write_solution
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.claims import Claim, Verdict
 from rstar_mini.evaluation.systems import Outcome, Samples, score_ends
 from rstar_mini.experiments import NAMES, experiments, policies, reproduce
 from rstar_mini.experiments.page import page_files
+from rstar_mini.experiments.preferences import any_prefix
 from rstar_mini.experiments.reflection import abandoned, kind
 from rstar_mini.experiments.results import Grid, Result, counted, gap, measured
+from rstar_mini.experiments.writing import in_words
 from rstar_mini.files import read_json
 from rstar_mini.policy import ScriptedPolicy
+from rstar_mini.ppm.pairs import Pair
 from rstar_mini.recipes import load_recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Expander, Selection, sample
-from rstar_mini.types import Problem, Step
+from rstar_mini.types import Problem, Step, Trajectory
 
 FIRST, SECOND = Outcome([1, 1, 0, 0], 80), Outcome([1, 0, 0, 0], 120)
 
@@ -129,6 +133,31 @@ def test_kinds_of_steps():
     assert kinds[5:] == ["prints", "names a number", "answers"]
 
 
+def test_a_solution_in_words_has_its_sums_worked_out():
+    text = write_solution(
+        [("Count the pens", "pens = 4 * 3"), ("Halve all but one", "all = (pens - 1) / 2")], "all", "5.5"
+    )
+    told = in_words(Trajectory(Problem("p", "?", "5.5"), tuple(split_steps(text)), (1.0,) * 4, True))
+    assert told and told.text.startswith(
+        "Count the pens: 4 * 3 = 12.\nHalve all but one: (12 - 1) / 2 = 5.5.\n<answer>"
+    )
+    assert told.answer == "5.5" and len(told.steps) == 1
+
+
+@pytest.mark.parametrize("code", ["a = len('abc')", "a = 1 / 0", "a = b + 1"])
+def test_what_is_more_than_arithmetic_is_not_told_in_words(code):
+    steps = tuple(split_steps(write_solution([("Do it", code)], "a", "1")))
+    assert in_words(Trajectory(Problem("p", "?", "1"), steps, (1.0,) * 3, True)) is None
+
+
+def test_pairs_of_any_prefix_keep_to_their_problem():
+    pairs = [Pair(Problem(p, "?", "1"), f"{p}{i}:", "good", f"bad{i}", 1.0, 1.0, -1.0) for p in "ab" for i in range(3)]
+    mixed = any_prefix(pairs, 0)
+    assert all(m.chosen == f"{p.prefix}good" and m.prefix == "" for m, p in zip(mixed, pairs, strict=True))
+    assert all(m.rejected.startswith(p.problem.id) for m, p in zip(mixed, pairs, strict=True))
+    assert any(m.rejected != p.prefix + p.rejected for m, p in zip(mixed, pairs, strict=True))
+
+
 def test_an_experiment_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(UserError, match="no experiment 'round'; choose from rounds, ppm"):
         reproduce(["round"], run=tmp_path / "x")
@@ -147,7 +176,11 @@ def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path, monkeypatc
     assert "PPM over PQM" in told.output
     for name in NAMES:
         found = Result.from_json(read_json(tmp_path / "a" / "experiments" / f"{name}.json"))
-        assert found.seeds == (0, 1) and (found.claims or name == "reflection") and f"reproduce {name}" in found.command
+        assert (
+            found.seeds == (0, 1)
+            and (found.claims or name in ("reflection", "preferences"))
+            and f"reproduce {name}" in found.command
+        )
         cells = [cell for grid in found.grids for row in grid.rows.values() for cell in row if cell]
         assert cells and all(len(cell.by_seed) == 2 and cell.low <= cell.percent <= cell.high for cell in cells)
     assert (tmp_path / "a" / "experiments" / "experiments.html").exists()

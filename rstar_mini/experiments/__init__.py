@@ -16,13 +16,24 @@ if TYPE_CHECKING:
     from rstar_mini.experiments.lab import Lab
     from rstar_mini.experiments.results import Findings, Result
 
-NAMES = ("rounds", "ppm", "data", "judges", "policies", "scaling", "reflection")
+NAMES = ("rounds", "ppm", "data", "judges", "policies", "scaling", "reflection", "uct", "preferences", "writing")
 Experiment = Callable[["Lab"], "Findings"]
 
 
 def experiments() -> dict[str, tuple[str, tuple[int, ...], Experiment]]:
     """Title, the paper's tables and the function of each, by name."""
-    from rstar_mini.experiments import data, judges, policies, ppms, reflection, rounds, scaling
+    from rstar_mini.experiments import (
+        data,
+        judges,
+        policies,
+        ppms,
+        preferences,
+        reflection,
+        rounds,
+        scaling,
+        uct,
+        writing,
+    )
 
     return {
         "rounds": (rounds.TITLE, rounds.TABLES, rounds.rounds),
@@ -32,6 +43,9 @@ def experiments() -> dict[str, tuple[str, tuple[int, ...], Experiment]]:
         "policies": (policies.TITLE, policies.TABLES, policies.policies),
         "scaling": (scaling.TITLE, scaling.TABLES, scaling.scaling),
         "reflection": (reflection.TITLE, reflection.TABLES, reflection.reflection),
+        "uct": (uct.TITLE, uct.TABLES, uct.uct),
+        "preferences": (preferences.TITLE, preferences.TABLES, preferences.preferences),
+        "writing": (writing.TITLE, writing.TABLES, writing.writing),
     }
 
 

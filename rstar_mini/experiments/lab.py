@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -25,6 +26,7 @@ from rstar_mini.search import Expander
 from rstar_mini.training import AnyModel
 from rstar_mini.types import Problem
 
+AS_IT_IS = "as it is here"
 Ask = Callable[[Sequence[Problem], MakeExpander, PPMScorer | None], dict[str, Outcome]]
 """From problems, what makes an expander of a name and a judge, and the judge, to what came of it, by system."""
 
@@ -90,12 +92,14 @@ class Lab:
         ask: Ask,
         judge: Callable[[int], PPMScorer] | None = None,
         most: int | None = None,
+        words: int | None = None,
     ) -> dict[str, list[Outcome]]:
         """What `ask` finds with the policy of a round, and a judge, of the models of each seed.
 
-        `what` names it, also on the disk; `most` takes the first so many problems.
+        `what` names it, also on the disk; `most` takes the first so many problems; `words` are the tokens of a step at
+        most, where it is not a step of the recipe.
         """
-        found = [self._measure(seed, what, models, number, ask, judge, most) for seed in self.seeds]
+        found = [self._measure(seed, what, models, number, ask, judge, most, words) for seed in self.seeds]
         return {name: [outcomes[name] for outcomes in found] for name in found[0]}
 
     def _measure(
@@ -107,9 +111,10 @@ class Lab:
         ask: Ask,
         judge: Callable[[int], PPMScorer] | None,
         most: int | None,
+        words: int | None,
     ) -> dict[str, Outcome]:
         held = self.held(seed)
-        with closing(models(seed).policy(number)) as policy:
+        with closing(models(seed).policy(number, max_tokens=words)) as policy:
             scorer = judge(seed) if judge else None
 
             def expander(name: str, ppm: PPMScorer | None = None) -> Expander:
@@ -120,7 +125,7 @@ class Lab:
                 forget(policy, scorer)
                 return outcomes
 
-            return held.by_shard(f"seed {seed}: {what}", f"{_folder(what)}-seed-{seed}", shard, most)
+            return held.by_shard(f"seed {seed}: {what}", f"{_name(what)}-seed-{seed}", shard, most)
 
     def guided(self, what: str, number: int, judge: Callable[[int], PPMScorer]) -> list[Outcome]:
         """Search by the policy of a round under another judge than its own."""
@@ -134,13 +139,17 @@ class Lab:
     def trained(self, seed: int, name: str, kind: str, train: Callable[[Path], AnyModel]) -> Models:
         """Models whose "policy" or "ppm" of round 1 is what `train` made, in a folder for checkpoints, once."""
         run = self.run(seed)
-        folder = run.path / "experiments" / name
+        folder = run.path / "experiments" / _name(name)
         made, checkpoints = folder / "round-1" / kind, folder / f".{kind}-checkpoints"
         if not made.exists():
             run.write_model(train(checkpoints), made)
         shutil.rmtree(checkpoints, ignore_errors=True)
         return Models(run.recipe, folder)
 
+    def folder(self, run: Run, what: str, n: int) -> Path:
+        """Where what was measured otherwise on `n` problems is kept."""
+        return run.path / "evaluation" / f"{_name(what)}-n-{n}"
 
-def _folder(what: str) -> str:
-    return what.lower().replace(" ", "-").replace(",", "")
+
+def _name(what: str) -> str:
+    return re.sub(r"[^\w.]+", "-", what.lower()).strip("-")

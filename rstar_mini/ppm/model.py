@@ -32,6 +32,10 @@ def reward(logits: Tensor) -> Tensor:
     return torch.tanh(logits.float())
 
 
+Squash = Callable[[Tensor], Tensor]
+"""From the head's output to a reward: `reward`, but where an experiment asks what tanh is good for."""
+
+
 def pair_loss(chosen: Tensor, rejected: Tensor, weights: Tensor) -> Tensor:
     """Eq. 4: -log sigmoid(r(x, y+) - r(x, y-)), averaged with weight 1 / (n_pos n_neg): each prefix counts once.
 
@@ -80,18 +84,20 @@ def shared_prefixes(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
     }
 
 
-def pair_rewards(model: AnyModel, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def pair_rewards(model: AnyModel, batch: dict[str, Tensor], squash: Squash = reward) -> tuple[Tensor, Tensor]:
     """The rewards of chosen and rejected, [pairs] each, of a batch from `shared_prefixes`."""
     seen = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
     hidden = model.get_decoder()(**seen, use_cache=False).last_hidden_state
     ends = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], batch["ends"]]
     scores = model.score(ends.float()).squeeze(-1)  # type: ignore[operator]  # a layer, which nn.Module hides from the checker
-    chosen, rejected = reward(scores).unbind(dim=1)
+    chosen, rejected = squash(scores).unbind(dim=1)
     return chosen, rejected
 
 
 class PPMTrainer(Resumable, RewardTrainer):
     """TRL's RewardTrainer with the paper's tanh and pair weights, and batches of pairs of like length."""
+
+    squash: Squash = staticmethod(reward)
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
@@ -107,7 +113,7 @@ class PPMTrainer(Resumable, RewardTrainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """Eq. 4 on one batch."""
-        chosen, rejected = pair_rewards(model, inputs)
+        chosen, rejected = pair_rewards(model, inputs, self.squash)
         self._metrics["train" if model.training else "eval"]["accuracy"].append(
             (chosen > rejected).float().mean().item()
         )
@@ -147,6 +153,7 @@ def train_ppm(
     progress: Progress,
     checkpoints: Path,
     name: str = "PPM",
+    squash: Squash = reward,
 ) -> tuple[AnyModel, list[dict[str, float]]]:
     """Train a PPM in place on `pairs`, from `ppm_from_policy` or an adapter with a head; returns it and its loss curve.
 
@@ -156,6 +163,7 @@ def train_ppm(
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_pair(encode, prompt, pair) for pair in pairs]
     trainer = ppm_trainer(model, tokenizer, rows, settings, seed, checkpoints)
+    trainer.squash = squash
     return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
 
 

@@ -1,0 +1,139 @@
+"""Code against plain text, and loss on the interpreter's output: policies of the same solutions, written otherwise."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rstar_mini.answers import Verdict, compare
+from rstar_mini.code_cot import ANSWER, END_ANSWER, boxed_answer, program
+from rstar_mini.evaluation.claims import Claim
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy
+from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.rounds import trajectory_from_row
+from rstar_mini.experiments.lab import AS_IT_IS, Lab
+from rstar_mini.experiments.results import Findings, Grid, gap, measured
+from rstar_mini.files import read_jsonl
+from rstar_mini.finetune.sft import train_policy
+from rstar_mini.policy import Request
+from rstar_mini.policy.base import Propose
+from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.training import AnyModel
+from rstar_mini.types import Problem, Step, Trajectory
+
+TITLE = "Writing: code or plain text, loss on outputs or not"
+TABLES: tuple[int, ...] = ()
+ON_OUTPUT, IN_WORDS = "with loss on the interpreter's output", "in plain text, nothing is run"
+TOKENS = 160  # of a solution in plain text at most
+OPERATIONS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
+
+
+def writing(lab: Lab) -> Findings:
+    """Greedy accuracy of policies trained from the base on the last round's trajectories that can be told in words."""
+    found = {name: _greedy(lab, name) for name in (AS_IT_IS, ON_OUTPUT, IN_WORDS)}
+    rows = {name: (measured(outcomes),) for name, outcomes in found.items()}
+    claim = Claim("code over plain text", "section 3.1", None, gap(found[AS_IT_IS], found[IN_WORDS]))
+    return [Grid("Held-out problems right (%), greedy", ("greedy",), rows)], [claim]
+
+
+def in_words(trajectory: Trajectory) -> Trajectory | None:
+    """The same solution as plain text: each comment with its sum worked out. None when it does more than arithmetic.
+
+    "# Count the pens", "pens = 4 * 3" becomes "Count the pens: 4 * 3 = 12."
+    """
+    known: dict[str, float] = {}
+    lines = []
+    for step in trajectory.steps[:-1]:
+        code = program([step])
+        comment = " ".join(line.lstrip("# ") for line in code.splitlines() if line.startswith("#"))
+        for statement in ast.parse(code).body:
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                told = _Numbers(known).visit(statement.value)
+                value = _value(told)
+                if value is None:
+                    return None
+                known[statement.targets[0].id] = value
+                lines.append(f"{comment}: {ast.unparse(told)} = {_short(value):g}.")
+    text = "\n".join(lines) + f"\n{ANSWER}The answer is \\boxed{{{trajectory.answer}}}{END_ANSWER}"
+    whole = Step(text, answer=trajectory.answer)
+    return Trajectory(trajectory.problem, (whole,), trajectory.qs[-1:], trajectory.correct)
+
+
+class _Numbers(ast.NodeTransformer):
+    """Puts numbers in place of the names that are known."""
+
+    def __init__(self, known: dict[str, float]) -> None:
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(_short(self.known[node.id])) if node.id in self.known else node
+
+
+def _value(node: ast.expr) -> float | None:
+    """What arithmetic on numbers gives; None for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATIONS:
+        left, right = _value(node.left), _value(node.right)
+        by_zero = right == 0 and isinstance(node.op, ast.Div | ast.FloorDiv)
+        if left is not None and right is not None and not by_zero:
+            return float(OPERATIONS[type(node.op)](left, right))
+    return None
+
+
+def _short(value: float) -> float:
+    """12 in place of 12.0."""
+    return int(value) if value == int(value) else value
+
+
+def _greedy(lab: Lab, name: str) -> list[Outcome]:
+    def train(seed: int, checkpoints: Path) -> AnyModel:
+        models = lab.models(seed)
+        model, _ = train_policy(
+            models.policy_to_train(seed),
+            models.tokenizer,
+            models.prompt(1),
+            _trajectories(lab, seed, name == IN_WORDS),
+            lab.recipe.sft.model_copy(update={"mask_output": name != ON_OUTPUT}),
+            seed,
+            lab.progress,
+            checkpoints,
+            f"seed {seed}: policy {name}",
+        )
+        return model
+
+    def models(seed: int) -> Models:
+        return lab.trained(seed, f"policy {name}", "policy", partial(train, seed))
+
+    ask = _answers if name == IN_WORDS else partial(_steps, lab)
+    return lab.measure(f"policy {name}", models, 1, ask, words=TOKENS if name == IN_WORDS else None)["greedy"]
+
+
+def _trajectories(lab: Lab, seed: int, words: bool) -> list[Trajectory]:
+    """Those of the last round that can be told in words, as they are or so told: the same ones for every policy."""
+    rows = read_jsonl(lab.run(seed).round(lab.rounds[-1]) / "trajectories.jsonl")
+    both = [(trajectory, in_words(trajectory)) for trajectory in map(trajectory_from_row, rows)]
+    return [told if words else trajectory for trajectory, told in both if told]
+
+
+def _steps(lab: Lab, problems: Sequence[Problem], expander: MakeExpander, _: PPMScorer | None) -> dict[str, Outcome]:
+    return {"greedy": greedy(problems, expander("greedy"), lab.recipe)}
+
+
+def _answers(problems: Sequence[Problem], expander: MakeExpander, _: PPMScorer | None) -> dict[str, Outcome]:
+    """The boxed answer of one text for each problem; nothing is run."""
+    asked = [Request(problem, (), 1, 0) for problem in problems]
+    texts = [step for [step] in Propose.propose(expander("words").policy, asked, 0.0)]
+    said = [compare(boxed_answer(step.text) or "", p.answer) for step, p in zip(texts, problems, strict=True)]
+    return {
+        "greedy": Outcome([float(verdict is Verdict.EQUAL) for verdict in said], sum(step.tokens for step in texts))
+    }
