@@ -1,6 +1,6 @@
 """What the paper claims, beside what was measured here: the verdict follows from the interval of our difference.
 
-To add an experiment, measure a difference with its interval and add a `Claim` to `paper_claims`.
+`paper_claims` reads one run's metrics; what needs more than these is an experiment of `rstar_mini/experiments/`.
 """
 
 from __future__ import annotations

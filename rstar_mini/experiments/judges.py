@@ -83,7 +83,7 @@ def _best(lab: Lab, kind: str, search: Sequence[Outcome], judge: Callable[[int],
     def ask(problems: Sequence[Problem], expander: MakeExpander, scorer: PPMScorer | None) -> dict[str, Outcome]:
         assert scorer
         target = math.ceil(tokens * len(problems))
-        samples = Samples(problems, expander, "best", lab.recipe, 1 + target // 8, scorer)
+        samples = Samples(problems, expander, "best", lab.recipe, target, scorer)  # one first, to see what it takes
         return {"best": samples.until(target).outcome(Selection.PPM)}
 
     return lab.measure(f"best of N by {kind}", lab.models, lab.rounds[-1], ask, judge)["best"]
