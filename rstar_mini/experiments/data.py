@@ -7,23 +7,18 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import cache
-from pathlib import Path
 
 from rstar_mini.code_cot import split_steps
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy, score_ends
 from rstar_mini.evolution.models import Models
-from rstar_mini.evolution.rounds import trajectory_from_row
 from rstar_mini.experiments.judges import rival
 from rstar_mini.experiments.lab import Lab
 from rstar_mini.experiments.results import Findings, Grid, gap, measured
-from rstar_mini.files import read_jsonl
-from rstar_mini.finetune.sft import train_policy
 from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Expander, sample
-from rstar_mini.training import AnyModel
 from rstar_mini.types import Node, Problem, Trajectory, Tree
 
 TITLE = "SFT data: step-verified, rejection sampling, random, and the seed solutions"
@@ -54,23 +49,8 @@ def data(lab: Lab) -> Findings:
 def _greedy(lab: Lab, name: str, solutions: Callable[[int], dict[str, list[Trajectory]]]) -> list[Outcome]:
     """The policy trained from the base on these solutions."""
 
-    def train(seed: int, checkpoints: Path) -> AnyModel:
-        models = lab.models(seed)
-        model, _ = train_policy(
-            models.policy_to_train(seed),
-            models.tokenizer,
-            models.prompt(1),
-            solutions(seed)[name],
-            lab.recipe.sft,
-            seed,
-            lab.progress,
-            checkpoints,
-            f"seed {seed}: policy from {name}",
-        )
-        return model
-
     def models(seed: int) -> Models:
-        return lab.trained(seed, f"policy from {name}", "policy", lambda checkpoints: train(seed, checkpoints))
+        return lab.policy_from(seed, f"policy from {name}", lambda: solutions(seed)[name])
 
     def ask(problems: Sequence[Problem], expander: MakeExpander, _: PPMScorer | None) -> dict[str, Outcome]:
         return {"greedy": greedy(problems, expander("greedy"), lab.recipe)}
@@ -80,10 +60,10 @@ def _greedy(lab: Lab, name: str, solutions: Callable[[int], dict[str, list[Traje
 
 def _solutions(lab: Lab, seed: int) -> dict[str, list[Trajectory]]:
     """For each way to choose: as many solutions of each problem, of the problems that every way has solutions of."""
-    run, per_problem, luck = lab.run(seed), lab.recipe.sft.per_problem, random.Random(seed)
+    per_problem, luck = lab.recipe.sft.per_problem, random.Random(seed)
     verified: defaultdict[str, list[Trajectory]] = defaultdict(list)
-    for row in read_jsonl(run.round(lab.rounds[-1]) / "trajectories.jsonl"):
-        verified[row["problem"]["id"]].append(trajectory_from_row(row))
+    for trajectory in lab.trajectories(seed):
+        verified[trajectory.problem.id].append(trajectory)
     chosen: dict[str, list[Trajectory]] = {name: [] for name in (VERIFIED, REJECTION, RANDOM, FEW, SEED)}
     for tree in _samples(lab, seed):
         right = list({tree.trajectory(end).text: end for end in tree.terminals() if end.correct}.values())

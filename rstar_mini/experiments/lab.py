@@ -15,16 +15,19 @@ from rstar_mini.evaluation.shards import HeldOut
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import heldout
-from rstar_mini.evolution.rounds import Evolution
+from rstar_mini.evolution.rounds import Evolution, trajectory_from_row
 from rstar_mini.evolution.run import Run
+from rstar_mini.files import read_jsonl
+from rstar_mini.finetune.sft import train_policy
 from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Progress
 from rstar_mini.recipes import Recipe
+from rstar_mini.recipes.schema import Sft
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Expander
 from rstar_mini.training import AnyModel
-from rstar_mini.types import Problem
+from rstar_mini.types import Problem, Trajectory
 
 AS_IT_IS = "as it is here"
 Ask = Callable[[Sequence[Problem], MakeExpander, PPMScorer | None], dict[str, Outcome]]
@@ -145,6 +148,38 @@ class Lab:
             run.write_model(train(checkpoints), made)
         shutil.rmtree(checkpoints, ignore_errors=True)
         return Models(run.recipe, folder)
+
+    def policy_from(
+        self,
+        seed: int,
+        name: str,
+        trajectories: Callable[[], Sequence[Trajectory]],
+        settings: Sft | None = None,
+        start: Callable[[], AnyModel] | None = None,
+    ) -> Models:
+        """Models whose policy of round 1 has learnt from these trajectories, from the base or from `start`."""
+        models = self.models(seed)
+
+        def train(checkpoints: Path) -> AnyModel:
+            model, _ = train_policy(
+                start() if start else models.policy_to_train(seed),
+                models.tokenizer,
+                models.prompt(1),
+                trajectories(),
+                settings or self.recipe.sft,
+                seed,
+                self.progress,
+                checkpoints,
+                f"seed {seed}: {name}",
+            )
+            return model
+
+        return self.trained(seed, name, "policy", train)
+
+    def trajectories(self, seed: int) -> list[Trajectory]:
+        """What the last round's policy learnt from."""
+        rows = read_jsonl(self.run(seed).round(self.rounds[-1]) / "trajectories.jsonl")
+        return [trajectory_from_row(row) for row in rows]
 
     def folder(self, run: Run, what: str, n: int) -> Path:
         """Where what was measured otherwise on `n` problems is kept."""

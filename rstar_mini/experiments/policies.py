@@ -11,13 +11,10 @@ from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.statistics import paired_bootstrap
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy, guided_search, pass_at, pool
 from rstar_mini.evolution.models import Models
-from rstar_mini.evolution.rounds import trajectory_from_row
 from rstar_mini.experiments.lab import Lab
 from rstar_mini.experiments.results import Findings, Grid, gap, measured
-from rstar_mini.files import read_jsonl
 from rstar_mini.finetune.pretrain import SETTINGS as PRETRAINING
 from rstar_mini.finetune.pretrain import pretrain, pretraining_problems
-from rstar_mini.finetune.sft import train_policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.training import AnyModel
 from rstar_mini.types import Problem
@@ -78,23 +75,9 @@ def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[
 def _of_size(lab: Lab, name: str, seed: int) -> Models:
     """A base of another size, fine-tuned on the last round's trajectories."""
 
-    def train(checkpoints: Path) -> AnyModel:
-        models = lab.models(seed)
-        rows = read_jsonl(lab.run(seed).round(lab.rounds[-1]) / "trajectories.jsonl")
-        model, _ = train_policy(
-            _base(lab, name).weights(1),
-            models.tokenizer,
-            models.prompt(1),
-            [trajectory_from_row(row) for row in rows],
-            lab.recipe.sft,
-            seed,
-            lab.progress,
-            checkpoints,
-            f"seed {seed}: policy of {name}",
-        )
-        return model
-
-    return lab.trained(seed, f"policy of {name}", "policy", train)
+    return lab.policy_from(
+        seed, f"policy of {name}", lambda: lab.trajectories(seed), start=lambda: _base(lab, name).weights(1)
+    )
 
 
 def _base(lab: Lab, name: str) -> Models:

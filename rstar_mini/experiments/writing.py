@@ -6,22 +6,17 @@ import ast
 import operator
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from rstar_mini.answers import Verdict, compare
 from rstar_mini.code_cot import ANSWER, END_ANSWER, boxed_answer, program
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy
 from rstar_mini.evolution.models import Models
-from rstar_mini.evolution.rounds import trajectory_from_row
 from rstar_mini.experiments.lab import AS_IT_IS, Lab
 from rstar_mini.experiments.results import Findings, Grid, gap, measured
-from rstar_mini.files import read_jsonl
-from rstar_mini.finetune.sft import train_policy
 from rstar_mini.policy import Request
 from rstar_mini.policy.base import Propose
 from rstar_mini.ppm.scorer import PPMScorer
-from rstar_mini.training import AnyModel
 from rstar_mini.types import Problem, Step, Trajectory
 
 TITLE = "Writing: code or plain text, loss on outputs or not"
@@ -96,23 +91,10 @@ def _short(value: float) -> float:
 
 
 def _greedy(lab: Lab, name: str) -> list[Outcome]:
-    def train(seed: int, checkpoints: Path) -> AnyModel:
-        models = lab.models(seed)
-        model, _ = train_policy(
-            models.policy_to_train(seed),
-            models.tokenizer,
-            models.prompt(1),
-            _trajectories(lab, seed, name == IN_WORDS),
-            lab.recipe.sft.model_copy(update={"mask_output": name != ON_OUTPUT}),
-            seed,
-            lab.progress,
-            checkpoints,
-            f"seed {seed}: policy {name}",
-        )
-        return model
+    settings = lab.recipe.sft.model_copy(update={"mask_output": name != ON_OUTPUT})
 
     def models(seed: int) -> Models:
-        return lab.trained(seed, f"policy {name}", "policy", partial(train, seed))
+        return lab.policy_from(seed, f"policy {name}", lambda: _trajectories(lab, seed, name == IN_WORDS), settings)
 
     ask = _answers if name == IN_WORDS else partial(_steps, lab)
     return lab.measure(f"policy {name}", models, 1, ask, words=TOKENS if name == IN_WORDS else None)["greedy"]
@@ -120,8 +102,7 @@ def _greedy(lab: Lab, name: str) -> list[Outcome]:
 
 def _trajectories(lab: Lab, seed: int, words: bool) -> list[Trajectory]:
     """Those of the last round that can be told in words, as they are or so told: the same ones for every policy."""
-    rows = read_jsonl(lab.run(seed).round(lab.rounds[-1]) / "trajectories.jsonl")
-    both = [(trajectory, in_words(trajectory)) for trajectory in map(trajectory_from_row, rows)]
+    both = [(trajectory, in_words(trajectory)) for trajectory in lab.trajectories(seed)]
     return [told if words else trajectory for trajectory, told in both if told]
 
 
