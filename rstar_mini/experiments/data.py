@@ -31,7 +31,9 @@ FEW, SEED = "step-verified, of problems with a seed solution", "seed solutions"
 def data(lab: Lab) -> Findings:
     """Greedy accuracy of policies that differ in what they were fine-tuned on, and in nothing else."""
     solutions = cache(lambda seed: _solutions(lab, seed))
-    found = {name: _greedy(lab, name, solutions) for name in (VERIFIED, REJECTION, RANDOM, FEW, SEED)}
+    seeded = any(problem.solution for problem in lab.training(lab.seeds[0]))
+    names = (VERIFIED, REJECTION, RANDOM, *((FEW, SEED) if seeded else ()))
+    found = {name: _greedy(lab, name, solutions) for name in names}
     rows = {name: (measured(outcomes),) for name, outcomes in found.items()}
     paper = paper_table(7).column("MATH")
     claims = [
@@ -80,7 +82,7 @@ def _solutions(lab: Lab, seed: int) -> dict[str, list[Trajectory]]:
 
 def _samples(lab: Lab, seed: int) -> list[Tree]:
     """Whole solutions of the training problems by the policy of the round before, each scored by an ORM."""
-    problems, models, number = lab.training[seed], lab.models(seed), max(0, lab.rounds[-1] - 1)
+    problems, models, number = lab.training(seed), lab.models(seed), max(0, lab.rounds[-1] - 1)
     judge, size = rival(lab, seed, "ORM").scorer(1), lab.recipe.search.shard
     lab.progress.stage(f"seed {seed}: samples of the training problems", len(problems))
     trees: list[Tree] = []

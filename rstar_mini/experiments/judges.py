@@ -54,7 +54,7 @@ def rival(lab: Lab, seed: int, kind: str) -> Models:
     run, settings, last = lab.run(seed), lab.recipe.ppm, lab.rounds[-1]
 
     def train(checkpoints: Path) -> AnyModel:
-        held = {problem.id for problem in held_back(lab.training[seed], settings.validation)}
+        held = {problem.id for problem in held_back(lab.training(seed), settings.validation)}
         trees = [tree for number in lab.rounds for tree in run.trees(number) if tree.problem.id not in held]
         pairs = sum(pair.problem.id not in held for number in lab.rounds for pair in run.pairs(number))
         rows: list[ScoredSteps] = (step_scores if kind == "PQM" else outcome_scores)(trees)

@@ -52,7 +52,7 @@ class Lab:
         self.problems = heldout(recipe, limit)[0]
         self.rounds = range(1, len(recipe.rounds) + 1)
         self._held: dict[int, HeldOut] = {}
-        self.training: dict[int, list[Problem]] = {}
+        self._training: dict[int, list[Problem]] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> Lab:
@@ -70,13 +70,18 @@ class Lab:
             evolution = Evolution(self.recipe.model_copy(update={"seed": seed}), path, self.box, self.progress)
             evolution.evolve(len(self.rounds))
             self._open.enter_context(evolution.run.owned())
-            self.training[seed] = evolution.problems
+            self._training[seed] = evolution.problems
             self._held[seed] = HeldOut(evolution.run, evolution.models, self.problems, self.box, self.progress)
         return self._held[seed]
 
     def run(self, seed: int) -> Run:
         """The run with this seed."""
         return self.held(seed).run
+
+    def training(self, seed: int) -> list[Problem]:
+        """The problems that its rounds searched."""
+        self.held(seed)
+        return self._training[seed]
 
     def models(self, seed: int) -> Models:
         """Its models."""

@@ -49,7 +49,7 @@ def any_prefix(pairs: Sequence[Pair], seed: int) -> list[Pair]:
 
 def _pairs(lab: Lab, seed: int, held: bool = False) -> list[Pair]:
     """The pairs of all rounds, of the problems that train a PPM or of those that are held back."""
-    apart = {problem.id for problem in held_back(lab.training[seed], lab.recipe.ppm.validation)}
+    apart = {problem.id for problem in held_back(lab.training(seed), lab.recipe.ppm.validation)}
     every = (pair for number in lab.rounds for pair in lab.run(seed).pairs(number))
     return [pair for pair in every if (pair.problem.id in apart) is held]
 

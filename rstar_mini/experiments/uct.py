@@ -49,7 +49,7 @@ def _trees(lab: Lab, name: str, budget: Budget) -> dict[str, list[Outcome]]:
 
 
 def _of(lab: Lab, seed: int, name: str, budget: Budget) -> dict[str, Outcome]:
-    run, problems = lab.run(seed), lab.training[seed][:PROBLEMS]
+    run, problems = lab.run(seed), lab.training(seed)[:PROBLEMS]
     lab.progress.stage(f"seed {seed}: search, {name}", len(problems))
     with closing(lab.models(seed).policy(1)) as policy:
 
