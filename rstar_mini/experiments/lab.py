@@ -121,9 +121,10 @@ class Lab:
         most: int | None,
         words: int | None,
     ) -> dict[str, Outcome]:
-        held = self.held(seed)
-        with closing(models(seed).policy(number, max_tokens=words)) as policy:
-            scorer = judge(seed) if judge else None
+        # In this order: training a model drops the adapters that search has switched on.
+        held, made = self.held(seed), models(seed)
+        scorer = judge(seed) if judge else None
+        with closing(made.policy(number, max_tokens=words)) as policy:
 
             def expander(name: str, ppm: PPMScorer | None = None) -> Expander:
                 return Expander(policy, self.box, ppm, f"{seed}/evaluation/{name}", ground_truth=False)
