@@ -125,7 +125,7 @@ def test_memory_that_runs_out_makes_batches_smaller_and_is_told(run, tmp_path, m
     forward = PrefixCache.forward
 
     def short_of_memory(self, rows, *tokens):
-        if len(rows) > 10:
+        if len(rows) > 6:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(self, rows, *tokens)
 

@@ -102,7 +102,7 @@ def test_an_endpoint_is_asked_with_the_prompt_and_for_as_many_tokens_as_a_proble
     models = Models(load_recipe("tiny", changes), tmp_path)
     with closing(models.searching_policy(1, Prompt(REWRITE), 200)) as writer:
         assert isinstance(writer, EndpointPolicy)
-        body = writer.body(Request(Problem("s", "What is 1 + 1?", "2"), (), 1, 0), 1.0)
+        body = writer.body(Request(Problem("s", "What is 1 + 1?", "2"), (), 1, 0), 1.0, 7)
     assert body["prompt"].endswith("Problem: What is 1 + 1?\nNew problem:") and body["max_tokens"] == 200
 
 
@@ -183,6 +183,7 @@ def test_an_interrupted_synthesis_goes_on_where_it_stopped(synthetic, tmp_path) 
         "answers-0000.jsonl",
         "questions-0000.jsonl",
         "questions-0001.jsonl",
+        "questions-0002.jsonl",
     ]
     with scripted() as script:
         rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, SYNTHESIS])

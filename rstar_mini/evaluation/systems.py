@@ -73,7 +73,7 @@ def evaluate(
     def expander(name: str, scorer: PPMScorer | None = None) -> Expander:
         return Expander(policy, box, scorer, f"{seed}/{name}", ground_truth=False)
 
-    alone = greedy(problems, expander("greedy"), recipe)
+    alone = greedily(problems, expander("greedy"), recipe)
     outcomes = {"greedy": alone}
     if greedy_only:
         return outcomes
@@ -86,13 +86,13 @@ def evaluate(
     return outcomes
 
 
-def greedy(problems: Sequence[Problem], expander: Expander, recipe: Recipe) -> Outcome:
+def greedily(problems: Sequence[Problem], expander: Expander, recipe: Recipe) -> Outcome:
     """The policy alone, its likeliest token each time."""
     trees = sample(problems, expander, 1, 0.0, recipe.search.depth)
     return Outcome(chosen_right(problems, [trees], Selection.VOTE), sum(tree.tokens for tree in trees))
 
 
-def pass_at(problems: Sequence[Problem], expander: Expander, n: int, recipe: Recipe) -> Outcome:
+def any_right(problems: Sequence[Problem], expander: Expander, n: int, recipe: Recipe) -> Outcome:
     """Whether one of `n` samples is right: what a perfect judge could make of them."""
     trees = sample(problems, expander, n, recipe.search.temperature, recipe.search.depth)
     right = [any(is_right(end, tree.problem) for end in tree.terminals()) for tree in trees]

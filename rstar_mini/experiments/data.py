@@ -11,7 +11,7 @@ from functools import cache
 from rstar_mini.code_cot import split_steps
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
-from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy, score_ends
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedily, score_ends
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.judges import rival
 from rstar_mini.experiments.lab import Lab
@@ -55,7 +55,7 @@ def _greedy(lab: Lab, name: str, solutions: Callable[[int], dict[str, list[Traje
         return lab.policy_from(seed, f"policy from {name}", lambda: solutions(seed)[name])
 
     def ask(problems: Sequence[Problem], expander: MakeExpander, _: PPMScorer | None) -> dict[str, Outcome]:
-        return {"greedy": greedy(problems, expander("greedy"), lab.recipe)}
+        return {"greedy": greedily(problems, expander("greedy"), lab.recipe)}
 
     return lab.measure(f"policy from {name}", models, 1, ask)["greedy"]
 

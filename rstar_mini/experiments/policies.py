@@ -9,7 +9,7 @@ from pathlib import Path
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.statistics import paired_bootstrap
-from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy, guided_search, pass_at, pool
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, any_right, greedily, guided_search, pool
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.lab import Lab
 from rstar_mini.experiments.results import Findings, Grid, gap, measured
@@ -33,9 +33,9 @@ def policies(lab: Lab) -> Findings:
     def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
         assert judge
         return {
-            "greedy": greedy(problems, expander("greedy"), lab.recipe),
+            "greedy": greedily(problems, expander("greedy"), lab.recipe),
             "mcts": guided_search(problems, expander, judge, lab.recipe),
-            f"pass@{SAMPLES}": pass_at(problems, expander("pass"), SAMPLES, lab.recipe),
+            f"pass@{SAMPLES}": any_right(problems, expander("pass"), SAMPLES, lab.recipe),
         }
 
     def found(name: str, models: Callable[[int], Models], number: int) -> dict[str, list[Outcome]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
-from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, chosen_right, greedy
+from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, chosen_right, greedily
 from rstar_mini.experiments.lab import Lab
 from rstar_mini.experiments.results import Findings, Grid, gap, measured
 from rstar_mini.ppm.scorer import PPMScorer
@@ -26,7 +26,7 @@ def scaling(lab: Lab) -> Findings:
 
     def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
         assert judge
-        alone, how = greedy(problems, expander("greedy"), lab.recipe), Selection(lab.recipe.evaluation.selection)
+        alone, how = greedily(problems, expander("greedy"), lab.recipe), Selection(lab.recipe.evaluation.selection)
         outcomes, grown = {"greedy 1": alone}, GuidedTrees(problems, expander, judge, lab.recipe)
         votes = Samples(problems, expander, "vote", lab.recipe, alone.tokens)
         best = Samples(problems, expander, "best", lab.recipe, 2 * alone.tokens, judge)

@@ -10,7 +10,7 @@ from functools import partial
 from rstar_mini.answers import Verdict, compare
 from rstar_mini.code_cot import ANSWER, END_ANSWER, boxed_answer, program
 from rstar_mini.evaluation.claims import Claim
-from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedy
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedily
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.lab import AS_IT_IS, Lab
 from rstar_mini.experiments.results import Findings, Grid, gap, measured
@@ -107,7 +107,7 @@ def _trajectories(lab: Lab, seed: int, words: bool) -> list[Trajectory]:
 
 
 def _steps(lab: Lab, problems: Sequence[Problem], expander: MakeExpander, _: PPMScorer | None) -> dict[str, Outcome]:
-    return {"greedy": greedy(problems, expander("greedy"), lab.recipe)}
+    return {"greedy": greedily(problems, expander("greedy"), lab.recipe)}
 
 
 def _answers(problems: Sequence[Problem], expander: MakeExpander, _: PPMScorer | None) -> dict[str, Outcome]:
