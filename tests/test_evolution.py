@@ -83,6 +83,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(run, tmp_path, stage, don
     assert digests(tmp_path / "b") == digests(run.path)
 
 
+@pytest.mark.slow
 def test_search_on_heldout_problems_can_be_left_out_after_some_rounds(tmp_path):
     small = [*SMALL, "problems.limit=8", "evaluation.limit=4", "evaluation.greedy_only=[1]"]
     rstar_mini.evolve("tiny", tmp_path / "r", overrides=small)
