@@ -59,9 +59,14 @@ class HeldOut:
         `what` and their number name the folder.
         """
         problems = self.problems[:most]
-        folder = self.run.path / "evaluation" / f"{what}-n-{len(problems)}"
+        folder = evaluation_folder(self.run, what, len(problems))
         self.progress.stage(stage, len(problems))
         return by_shard(problems, self.run.recipe.search.shard, folder, ask, self.run.write_json, self.progress)
+
+
+def evaluation_folder(run: Run, what: str, n: int) -> Path:
+    """Where a run keeps what was measured on `n` problems."""
+    return run.path / "evaluation" / f"{what}-n-{n}"
 
 
 def by_shard(

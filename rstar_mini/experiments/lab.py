@@ -11,7 +11,7 @@ from types import TracebackType
 
 import torch
 
-from rstar_mini.evaluation.shards import HeldOut
+from rstar_mini.evaluation.shards import HeldOut, evaluation_folder
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import heldout
@@ -189,7 +189,7 @@ class Lab:
 
     def folder(self, run: Run, what: str, n: int) -> Path:
         """Where what was measured otherwise on `n` problems is kept."""
-        return run.path / "evaluation" / f"{_name(what)}-n-{n}"
+        return evaluation_folder(run, _name(what), n)
 
 
 def _name(what: str) -> str:
