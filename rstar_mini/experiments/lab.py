@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import torch
 
-from rstar_mini.evaluation.shards import HeldOut, evaluation_folder
+from rstar_mini.evaluation.shards import HeldOut, Loaded, evaluation_folder
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import heldout
@@ -19,7 +19,7 @@ from rstar_mini.evolution.rounds import Evolution, trajectory_from_row
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import read_jsonl
 from rstar_mini.finetune.sft import train_policy
-from rstar_mini.policy import forget
+from rstar_mini.policy import Policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Progress
 from rstar_mini.recipes import Recipe
@@ -87,9 +87,13 @@ class Lab:
         """Its models."""
         return self.held(seed).models
 
-    def systems(self, number: int) -> dict[str, list[Outcome]]:
-        """Greedy, vote and PPM-guided search of a round, for each seed."""
-        found = [self.held(seed).evaluate(number, seed) for seed in self.seeds]
+    def systems(self, number: int, recipes: bool = False) -> dict[str, list[Outcome]]:
+        """Greedy, vote and PPM-guided search of a round, for each seed.
+
+        Greedy alone where the recipe leaves search out, if `recipes` says that its choice is to be kept to.
+        """
+        greedy_only = recipes and number in self.recipe.evaluation.greedy_only
+        found = [self.held(seed).evaluate(number, seed, greedy_only) for seed in self.seeds]
         return {name: [outcomes[name] for outcomes in found] for name in found[0]}
 
     def measure(
@@ -121,20 +125,20 @@ class Lab:
         most: int | None,
         words: int | None,
     ) -> dict[str, Outcome]:
-        # In this order: training a model drops the adapters that search has switched on.
-        held, made = self.held(seed), models(seed)
-        scorer = judge(seed) if judge else None
-        with closing(made.policy(number, max_tokens=words)) as policy:
+        held = self.held(seed)
 
+        def load() -> Loaded:
+            # In this order: training a model drops the adapters that search has switched on.
+            made, scorer = models(seed), judge(seed) if judge else None
+            return made.policy(number, max_tokens=words), scorer
+
+        def shard(problems: Sequence[Problem], policy: Policy, scorer: PPMScorer | None) -> dict[str, Outcome]:
             def expander(name: str, ppm: PPMScorer | None = None) -> Expander:
                 return Expander(policy, self.box, ppm, f"{seed}/evaluation/{name}", ground_truth=False)
 
-            def shard(problems: Sequence[Problem]) -> dict[str, Outcome]:
-                outcomes = ask(problems, expander, scorer)
-                forget(policy, scorer)
-                return outcomes
+            return ask(problems, expander, scorer)
 
-            return held.by_shard(f"seed {seed}: {what}", f"{_name(what)}-seed-{seed}", shard, most)
+        return held.by_shard(f"seed {seed}: {what}", f"{_name(what)}-seed-{seed}", load, shard, most)
 
     def guided(self, what: str, number: int, judge: Callable[[int], PPMScorer]) -> list[Outcome]:
         """Search by the policy of a round under another judge than its own."""

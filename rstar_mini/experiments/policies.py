@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
-from rstar_mini.evaluation.statistics import paired_bootstrap
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, any_right, greedily, guided_search, pool
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, gap, measured
+from rstar_mini.experiments.results import Findings, Grid, gap, measured, shares_gap
 from rstar_mini.finetune.pretrain import SETTINGS as PRETRAINING
 from rstar_mini.finetune.pretrain import pretrain, pretraining_problems
 from rstar_mini.ppm.scorer import PPMScorer
@@ -23,27 +21,16 @@ TITLE = "One PPM, several policies, and their ceilings"
 TABLES = (5, 9, 10)
 SIZES = {"half the size": (96, 3), "three times the size": (192, 6)}  # width and layers; `tiny` has 128 and 4
 SAMPLES = 16
+CEILING = 500  # held-out problems at most of which so many samples are drawn
 SYSTEMS = ("greedy", "mcts", f"pass@{SAMPLES}")
 
 
 def policies(lab: Lab) -> Findings:
     """Every policy under the PPM of the last round; other sizes were trained on its round's trajectories."""
     last = lab.rounds[-1]
-
-    def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
-        assert judge
-        return {
-            "greedy": greedily(problems, expander("greedy"), lab.recipe),
-            "mcts": guided_search(problems, expander, judge, lab.recipe),
-            f"pass@{SAMPLES}": any_right(problems, expander("pass"), SAMPLES, lab.recipe),
-        }
-
-    def found(name: str, models: Callable[[int], Models], number: int) -> dict[str, list[Outcome]]:
-        return lab.measure(f"policy {name}, last PPM", models, number, ask, lambda seed: lab.models(seed).scorer(last))
-
-    every = {f"round {number}": found(f"of round {number}", lab.models, number) for number in lab.rounds}
+    every = {f"round {number}": _of_round(lab, number) for number in lab.rounds}
     if lab.recipe.policy.base == "tiny":
-        every |= {name: found(name, partial(_of_size, lab, name), 1) for name in SIZES}
+        every |= {name: _of_size(lab, name) for name in SIZES}
     rows = {name: tuple(measured(systems[system]) for system in SYSTEMS) for name, systems in every.items()}
     weak, strong = every["round 1"], every[f"round {last}"]
     claims = [_lift("the weaker policy (round 1)", weak), _narrower("rounds 1 and last", weak, strong)]
@@ -68,16 +55,41 @@ def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[
     before = known(alone, "Qwen2.5-Math-7B") - known(alone, "Phi3-mini")
     won = [a + b for a, b in zip(pool(weak["mcts"]).correct, pool(strong["greedy"]).correct, strict=True)]
     lost = [a + b for a, b in zip(pool(weak["greedy"]).correct, pool(strong["mcts"]).correct, strict=True)]
-    mean, low, high = (round(x, 5) for x in paired_bootstrap(won, lost, 0))
-    return Claim(f"search brings {what} nearer", "5, 10", before - ((searched or 0.0) - phi), (mean, low, high))
+    return Claim(f"search brings {what} nearer", "5, 10", before - ((searched or 0.0) - phi), shares_gap(won, lost))
 
 
-def _of_size(lab: Lab, name: str, seed: int) -> Models:
+def _of_round(lab: Lab, number: int) -> dict[str, list[Outcome]]:
+    found, last = lab.systems(number), lab.rounds[-1]
+    if number != last:
+        found["mcts"] = lab.guided(f"policy {number}, PPM {last}", number, lambda seed: lab.models(seed).scorer(last))
+    return found | _ceiling(lab, f"round {number}", lab.models, number)
+
+
+def _of_size(lab: Lab, name: str) -> dict[str, list[Outcome]]:
     """A base of another size, fine-tuned on the last round's trajectories."""
 
-    return lab.policy_from(
-        seed, f"policy of {name}", lambda: lab.trajectories(seed), start=lambda: _base(lab, name).weights(1)
-    )
+    def models(seed: int) -> Models:
+        return lab.policy_from(
+            seed, f"policy of {name}", lambda: lab.trajectories(seed), start=lambda: _base(lab, name).weights(1)
+        )
+
+    def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
+        assert judge
+        searched = guided_search(problems, expander, judge, lab.recipe)
+        return {"greedy": greedily(problems, expander("greedy"), lab.recipe), "mcts": searched}
+
+    last = lab.rounds[-1]
+    found = lab.measure(f"policy of {name}, last PPM", models, 1, ask, lambda seed: lab.models(seed).scorer(last))
+    return found | _ceiling(lab, name, models, 1)
+
+
+def _ceiling(lab: Lab, name: str, models: Callable[[int], Models], number: int) -> dict[str, list[Outcome]]:
+    """Whether one of many samples is right: no choice among them can do better."""
+
+    def ask(problems: Sequence[Problem], expander: MakeExpander, _: PPMScorer | None) -> dict[str, Outcome]:
+        return {f"pass@{SAMPLES}": any_right(problems, expander("pass"), SAMPLES, lab.recipe)}
+
+    return lab.measure(f"samples of policy {name}", models, number, ask, most=CEILING)
 
 
 def _base(lab: Lab, name: str) -> Models:

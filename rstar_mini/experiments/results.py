@@ -90,7 +90,7 @@ def measured(outcomes: Sequence[Outcome]) -> Cell:
     pooled = pool(outcomes)
     n = len(pooled.correct)
     cell = counted(sum(pooled.correct), n, [sum(outcome.correct) for outcome in outcomes])
-    return Cell(cell.percent, cell.low, cell.high, n, cell.by_seed, round(pooled.tokens / n, 1))
+    return Cell(cell.percent, cell.low, cell.high, n, cell.by_seed, round(pooled.tokens / n, 1) or None)
 
 
 def counted(right: float, n: int, by_seed: Sequence[float]) -> Cell:
@@ -102,5 +102,10 @@ def counted(right: float, n: int, by_seed: Sequence[float]) -> Cell:
 
 def gap(a: Sequence[Outcome], b: Sequence[Outcome]) -> tuple[float, float, float]:
     """By how much one system is above another, over all seeds, as shares; paired bootstrap over the problems."""
-    mean, low, high = paired_bootstrap(pool(a).correct, pool(b).correct, 0)
+    return shares_gap(pool(a).correct, pool(b).correct)
+
+
+def shares_gap(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
+    """The mean difference of two shares of each problem; paired bootstrap over the problems."""
+    mean, low, high = paired_bootstrap(a, b, 0)
     return round(mean, 5), round(low, 5), round(high, 5)
