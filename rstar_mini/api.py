@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ def evolve(
     rounds: int | None = None,
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
+    ray: str | None = None,
 ) -> Run:
     """Run the rounds of self-evolution, or go on with a run that was interrupted (section 3.4).
 
@@ -54,9 +55,10 @@ def evolve(
         run: the run directory; default runs/NAME.
         rounds: how many rounds; default all of the recipe's.
         overrides: "key=value" changes to the recipe.
+        ray: the address of a Ray cluster that searches, or "local" for one on this machine; default this process.
 
     Raises:
-        UserError: the recipe, the problems or the run directory are not usable, in one line.
+        UserError: the recipe, the problems, the run directory or the cluster are not usable, in one line.
     """
     settings = load_recipe(recipe, overrides)
     total = len(settings.rounds)
@@ -64,12 +66,15 @@ def evolve(
         raise UserError(f"--rounds {rounds}: the recipe '{settings.name}' has rounds 1 to {total}")
     if settings.policy.url:
         check_address(settings.policy.url)
+    from rstar_mini.cluster.pool import Cluster
     from rstar_mini.evolution.rounds import Evolution
     from rstar_mini.sandbox import Sandbox
 
     path = Path(run) if run else Path("runs") / settings.name
-    with Sandbox(**settings.sandbox.model_dump()) as box:
-        evolution = Evolution(settings, path, box, progress or Silent())
+    with ExitStack() as opened:
+        cluster = opened.enter_context(Cluster(ray)) if ray else None
+        box = opened.enter_context(Sandbox(**settings.sandbox.model_dump()))
+        evolution = Evolution(settings, path, box, progress or Silent(), cluster)
         evolution.evolve(rounds or total)
     return evolution.run
 

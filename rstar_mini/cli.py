@@ -65,6 +65,7 @@ def evolve(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")] = "tiny",
     run: Annotated[Path | None, typer.Option(help="The run directory; default runs/NAME.")] = None,
     rounds: Annotated[int | None, typer.Option(help="How many rounds; default all.")] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Search on a Ray cluster, or 'local'.")] = None,
     overrides: Changes = None,
     offline: Offline = False,
 ) -> None:
@@ -74,7 +75,7 @@ def evolve(
     from rstar_mini.show.tables import results_table
 
     with best_progress() as progress:
-        made = api.evolve(recipe, run, rounds, overrides or [], progress)
+        made = api.evolve(recipe, run, rounds, overrides or [], progress, ray)
     Console().print(results_table(made.metrics()))
     say(f"the run is in {made.path}; see it with: rstar-mini report {made.path}")
 

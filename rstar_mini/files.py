@@ -86,6 +86,11 @@ def jsonl_bytes(rows: Iterable[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
 
 
+def zipped(data: bytes) -> bytes:
+    """Gzipped without a time, so that the same data give the same file."""
+    return gzip.compress(data, compresslevel=6, mtime=0)
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read one JSON object a line, gzipped when the name ends in .gz."""
     data = path.read_bytes()

@@ -13,7 +13,7 @@ import rstar_mini  # noqa: F401  # before any test loads torch, whose threads it
 def pytest_collection_modifyitems(config, items):
     """Tests that take minutes run when they are asked for."""
     for item in items:
-        for marker in ("slow", "notebook", "browser", "vllm", "gpu"):
+        for marker in ("slow", "notebook", "browser", "vllm", "gpu", "ray"):
             if item.get_closest_marker(marker) and marker not in config.option.markexpr:
                 item.add_marker(pytest.mark.skip(reason=f"runs with: pytest -m {marker}"))
 

@@ -10,14 +10,16 @@ import gc
 import os
 import platform
 import shutil
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from rstar_mini.cluster.pool import Cluster
 from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.shards import HeldOut
@@ -28,7 +30,7 @@ from rstar_mini.evolution.harvest import harvest, held_back
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import gather
 from rstar_mini.evolution.run import Run
-from rstar_mini.evolution.shards import Searcher
+from rstar_mini.evolution.shards import SearchShards, ShardSearch, search_round
 from rstar_mini.evolution.synthesis import Synthesizer
 from rstar_mini.fetch.room import hub_repos
 from rstar_mini.files import read_json, read_jsonl
@@ -49,15 +51,18 @@ def trajectory_from_row(row: dict[str, Any]) -> Trajectory:
 class Evolution:
     """A run at work: its problems, its base model and its sandbox, and the rounds that have to be done.
 
-    Problems and base model are loaded first, so that nothing is written when one of them is wrong.
+    Problems and base model are loaded first, so that nothing is written when one of them is wrong. With a cluster, its
+    actors search; all else is done here.
 
     Raises:
         UserError: problems, base model or run directory are not usable.
     """
 
-    def __init__(self, recipe: Recipe, path: Path, box: Sandbox, progress: Progress) -> None:
+    def __init__(
+        self, recipe: Recipe, path: Path, box: Sandbox, progress: Progress, cluster: Cluster | None = None
+    ) -> None:
         torch.set_num_threads(recipe.threads)
-        self.recipe, self.box, self.progress = recipe, box, progress
+        self.recipe, self.box, self.progress, self.cluster = recipe, box, progress, cluster
         for repo in hub_repos(recipe):
             repo.snapshot(progress)
         self.gathered = gather(recipe)
@@ -129,10 +134,19 @@ class Evolution:
 
     def _search(self, number: int) -> dict[str, Any]:
         """Trees for all problems with the models of the round before, then trajectories and pairs from them."""
+        with self._searcher(number) as search:
+            counts = search_round(self.run, number, self.problems, search, self.progress)
+        return counts | harvest(self.run, number, self.problems)
+
+    @contextmanager
+    def _searcher(self, number: int) -> Iterator[SearchShards]:
+        """What searches shards: the cluster, or the models of the round before in this process."""
+        if self.cluster:
+            yield partial(self.cluster.search, self.recipe, self.run.path, number, self.progress)
+            return
         scorer = self.models.scorer(number - 1) if self.recipe.rounds[number - 1].annotation == "ppm" else None
         with closing(self.models.searching_policy(number)) as policy:
-            counts = Searcher(self.run, number, policy, scorer, self.box, self.progress).search(self.problems)
-        return counts | harvest(self.run, number, self.problems)
+            yield ShardSearch(self.recipe, number, policy, scorer, self.box, self.progress)
 
     def _train_policy(self, number: int, folder: Path) -> dict[str, Any]:
         """Section 3.2: from the base model, on the best trajectories of this round's trees."""

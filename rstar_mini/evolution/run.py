@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import shutil
 import time
@@ -17,7 +16,7 @@ import yaml
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.ledger import Ledger
 from rstar_mini.evolution.owner import LOCK, OWNER, Ownership
-from rstar_mini.files import json_bytes, jsonl_bytes, read_json, read_jsonl, whole_folder, write_bytes
+from rstar_mini.files import json_bytes, jsonl_bytes, read_json, read_jsonl, whole_folder, write_bytes, zipped
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.recipes import Recipe, differences, load_recipe
 from rstar_mini.types import Problem, Tree
@@ -118,7 +117,7 @@ class Run:
     def write_jsonl(self, path: Path, rows: Iterable[dict[str, Any]]) -> None:
         """Write one JSON object a line into the run; gzipped, without a time, when the name ends in .gz."""
         data = jsonl_bytes(rows)
-        self.write(path, gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
+        self.write(path, zipped(data) if path.suffix == ".gz" else data)
 
     def write_model(self, model: AnyModel, folder: Path) -> None:
         """Save a model, or only the adapters of one that has them; the folder appears whole."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import read_json
+from rstar_mini.files import jsonl_bytes, read_json, zipped
 from rstar_mini.policy import Policy, forget
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.ppm.scorer import PPMScorer
@@ -60,54 +61,48 @@ def unsolved(trees: Sequence[Tree]) -> list[Tree]:
     return list(first.values())
 
 
-class Searcher:
-    """Searches the shards of one round that are not on disk yet."""
+Shard = tuple[int, Sequence[Problem]]
+"""The number of a shard, and its problems."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the search of a shard gives: its trees as they are kept, gzipped JSON lines, and what they took."""
+
+    shard: int
+    trees: bytes
+    counts: dict[str, int]
+    seconds: float
+
+
+SearchShards = Callable[[Sequence[Shard]], Iterator[Found]]
+"""Searches shards, here or elsewhere, and gives what is found as it is found, in any order."""
+
+
+class ShardSearch:
+    """Searches the shards of one round, one after the other, with these models."""
 
     def __init__(
         self,
-        run: Run,
+        recipe: Recipe,
         number: int,
         policy: Policy,
         scorer: PPMScorer | None,
         box: Sandbox,
         progress: Progress,
     ) -> None:
-        self.run, self.number, self.policy, self.scorer, self.box, self.progress = (
-            run,
-            number,
-            policy,
-            scorer,
-            box,
-            progress,
-        )
-        self.folder = run.round(number) / "trees"
+        self.recipe, self.number, self.policy, self.scorer = recipe, number, policy, scorer
+        self.box, self.progress = box, progress
 
-    def search(self, problems: Sequence[Problem]) -> dict[str, Any]:
-        """Search what is missing; returns the tokens and programs of the whole round."""
-        size = self.run.recipe.search.shard
-        self.progress.stage(f"round {self.number}: search", len(problems))
-        totals: dict[str, int] = {}
-        shards = -(-len(problems) // size)
-        for shard, first in enumerate(range(0, len(problems), size)):
-            part = problems[first : first + size]
-            if (self.folder / f"shard-{shard:04d}.json").exists():
-                self.progress.advance(len(part))
-            else:
-                with self.run.timed("shard searched", round=self.number, shard=shard, of=shards):
-                    self._search(shard, part)
-            for name, count in read_json(self.folder / f"shard-{shard:04d}.json").items():
-                totals[name] = totals.get(name, 0) + count
-        economy = {
-            f"{name}_forwarded_per_unique": round(totals[f"{name}_forwarded"] / totals[f"{name}_unique"], 4)
-            for name in ("policy", "ppm")
-            if totals.get(f"{name}_unique")
-        }
-        return {"search": totals | economy}
+    def __call__(self, shards: Sequence[Shard]) -> Iterator[Found]:
+        """What is found in each, in order."""
+        return (self.search(number, problems) for number, problems in shards)
 
-    def _search(self, shard: int, problems: Sequence[Problem]) -> None:
-        recipe, settings = self.run.recipe, self.run.recipe.rounds[self.number - 1]
+    def search(self, shard: int, problems: Sequence[Problem]) -> Found:
+        """The trees of one shard."""
+        recipe, settings = self.recipe, self.recipe.rounds[self.number - 1]
+        start, before = time.monotonic(), self._counters()
         expander = Expander(self.policy, self.box, self.scorer, f"{recipe.seed}/round-{self.number}")
-        before = self._counters()
         budget = round_budget(recipe, settings)
         if recipe.method == "mcts":
             trees = search_shard(problems, expander, settings, budget, self.progress)
@@ -120,14 +115,9 @@ class Searcher:
             "sampled": sum(tree.tokens for tree in trees),
             "nodes": sum(1 for tree in trees for _ in tree.nodes()),
         }
-        shrunk = counts.pop("shrunk")
-        if shrunk:  # other batch sizes round otherwise: this shard need not come out the same on another machine
-            counts["out_of_memory"] = shrunk
-            self.run.note("out of memory", round=self.number, shard=shard, times=shrunk)
-            self.progress.say(f"memory ran out in shard {shard}; it went on with smaller batches")
         forget(self.policy, self.scorer)
-        self.run.write_jsonl(self.folder / f"shard-{shard:04d}.jsonl.gz", (tree.to_json() for tree in trees))
-        self.run.write_json(self.folder / f"shard-{shard:04d}.json", counts)
+        kept = zipped(jsonl_bytes(tree.to_json() for tree in trees))
+        return Found(shard, kept, counts, round(time.monotonic() - start, 1))
 
     def _counters(self) -> dict[str, int]:
         """Tokens that each model read, and how many of them were new; of a server nobody knows."""
@@ -136,3 +126,40 @@ class Searcher:
         counts = {f"{name}_forwarded": cache.forwarded for name, cache in caches.items()}
         counts |= {f"{name}_unique": cache.unique for name, cache in caches.items()}
         return counts | {"shrunk": sum(cache.shrunk for cache in caches.values())}
+
+
+def search_round(
+    run: Run, number: int, problems: Sequence[Problem], search: SearchShards, progress: Progress
+) -> dict[str, Any]:
+    """Search the shards of a round that are not on disk yet; returns the tokens and programs of the whole round."""
+    size, folder = run.recipe.search.shard, run.round(number) / "trees"
+    progress.stage(f"round {number}: search", len(problems))
+    shards = [(shard, problems[first : first + size]) for shard, first in enumerate(range(0, len(problems), size))]
+    missing = [(shard, part) for shard, part in shards if not (folder / f"shard-{shard:04d}.json").exists()]
+    progress.advance(len(problems) - sum(len(part) for _, part in missing))
+    for found in search(missing):
+        counts = {name: count for name, count in found.counts.items() if name != "shrunk"}
+        if shrunk := found.counts[
+            "shrunk"
+        ]:  # other batch sizes round otherwise: this shard need not come out the same on another machine
+            counts["out_of_memory"] = shrunk
+            run.note("out of memory", round=number, shard=found.shard, times=shrunk)
+            progress.say(f"memory ran out in shard {found.shard}; it went on with smaller batches")
+        run.write(folder / f"shard-{found.shard:04d}.jsonl.gz", found.trees)
+        run.write_json(folder / f"shard-{found.shard:04d}.json", counts)
+        run.note("shard searched", round=number, shard=found.shard, of=len(shards), seconds=found.seconds)
+    return {"search": _totals(read_json(folder / f"shard-{shard:04d}.json") for shard, _ in shards)}
+
+
+def _totals(shards: Iterable[dict[str, int]]) -> dict[str, float]:
+    """The sums over all shards, and tokens read for each that there is."""
+    totals: dict[str, float] = {}
+    for counts in shards:
+        for name, count in counts.items():
+            totals[name] = totals.get(name, 0) + count
+    economy = {
+        f"{name}_forwarded_per_unique": round(totals[f"{name}_forwarded"] / totals[f"{name}_unique"], 4)
+        for name in ("policy", "ppm")
+        if totals.get(f"{name}_unique")
+    }
+    return totals | economy

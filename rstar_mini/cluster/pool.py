@@ -1,0 +1,144 @@
+"""Shards on the actors of a Ray cluster: one actor for each GPU, or for each share of the processors.
+
+Ray places the actors, asks for more machines where it may, and tells when one is lost. What is lost with an actor is
+the shards that it had not given back; others search them again, from the same seeds, and find the same trees.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rstar_mini.cluster.engine import Engine, models_of
+from rstar_mini.errors import UserError
+from rstar_mini.evolution.owner import owner
+from rstar_mini.evolution.shards import Found, Shard
+from rstar_mini.progress import Progress
+from rstar_mini.recipes import Recipe
+
+LOCAL = "local"
+AHEAD = 2  # shards that an actor has at most: one that it searches, and one that waits for it
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an actor does: search a shard, or, None, load its models."""
+
+    actor: Any
+    shard: Shard | None
+
+
+class Cluster:
+    """A connection to a Ray cluster; use it in a `with` block.
+
+    Args:
+        address: host:port of the cluster, as `ray start --head` prints it, or "local": one that is started here.
+
+    Raises:
+        UserError: Ray is not installed, or there is no cluster at this address.
+    """
+
+    def __init__(self, address: str) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it tells its makers, over the network
+        try:
+            import ray
+        except ImportError:
+            raise UserError('--ray needs Ray: pip install -e ".[cluster]"') from None
+        self.ray = ray
+        if address != LOCAL:
+            _knock(address)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ray.shutdown()
+
+    def search(
+        self, recipe: Recipe, run: Path, number: int, progress: Progress, shards: Sequence[Shard]
+    ) -> Iterator[Found]:
+        """What is found in each shard, as it is found.
+
+        Raises:
+            UserError: an actor cannot load the models of the round.
+        """
+        errors, waiting, at_work = self.ray.exceptions, deque(shards), dict[Any, Work]()
+        actors = Actors(self.ray, recipe, run, number)
+        try:
+            while waiting or any(work.shard for work in at_work.values()):
+                loading = sum(not work.shard for work in at_work.values())
+                at_work |= {actor.ready.remote(): Work(actor, None) for actor in actors.more(len(waiting) - loading)}
+                [ended], _ = self.ray.wait(list(at_work))
+                work = at_work.pop(ended)
+                try:
+                    found = self.ray.get(ended)
+                except errors.RayTaskError as error:
+                    raise error.cause from error
+                except errors.RayError as error:
+                    actors.lost(work.actor, error)
+                    if work.shard:
+                        waiting.appendleft(work.shard)
+                        progress.say(f"round {number}: shard {work.shard[0]} was lost with its process; once more")
+                    continue
+                if work.shard:
+                    progress.advance(len(work.shard[1]))
+                    yield found
+                has = sum(other.actor is work.actor for other in at_work.values())
+                for _ in range(min(len(waiting), AHEAD - has)):
+                    shard = waiting.popleft()
+                    at_work[work.actor.search.remote(*shard)] = Work(work.actor, shard)
+        finally:
+            actors.dismiss()
+
+
+class Actors:
+    """The actors of one round: as many as there is room for, and one more, for which Ray makes room where it may."""
+
+    def __init__(self, ray: Any, recipe: Recipe, run: Path, number: int) -> None:
+        self.ray, self.alive = ray, list[Any]()
+        self.needs = {"GPU": 1} if ray.cluster_resources().get("GPU") else {"CPU": recipe.threads}
+        self._kind = ray.remote(Engine).options(num_cpus=self.needs.get("CPU", 1), num_gpus=self.needs.get("GPU", 0))
+        models = ray.put(models_of(run, number))
+        self._told = recipe.model_dump(mode="json"), number, str(run.resolve()), owner(run).get("id", ""), models
+
+    def more(self, wanted: int) -> list[Any]:
+        """New ones, `wanted` at most; each loads its models."""
+        there: Mapping[str, float] = self.ray.cluster_resources()
+        room = min(int(there.get(name, 0) // amount) for name, amount in self.needs.items())
+        new = [self._kind.remote(*self._told) for _ in range(min(wanted, room + 1 - len(self.alive)))]
+        self.alive += new
+        return new
+
+    def lost(self, actor: Any, error: Any) -> None:
+        """Do without this one, or, when it never was able to begin, say why.
+
+        Raises:
+            UserError: it could not load the models; another one could not either.
+        """
+        if getattr(error, "actor_init_failed", False):
+            raise UserError(f"a process of the cluster cannot begin: {str(error).strip().splitlines()[-1]}") from error
+        if actor in self.alive and isinstance(error, self.ray.exceptions.RayActorError):
+            self.alive.remove(actor)
+
+    def dismiss(self) -> None:
+        """End all of them."""
+        for actor in self.alive:
+            self.ray.kill(actor)
+
+
+def _knock(address: str) -> None:
+    """See that somebody is there: Ray itself waits for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"--ray {address}: {error}; give host:port as `ray start --head` prints it, or '{LOCAL}' for this machine"
+        ) from error
