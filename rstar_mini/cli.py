@@ -214,6 +214,15 @@ def report(
     say(f"report, recipe and metrics are in {share_results(this, to)}" if to else f"the report is {write_report(this)}")
 
 
+@app.command()
+def status(run: RunArgument = DEFAULT_RUN) -> None:
+    """How far a run is that another process works on, who that is, and how long the search will take."""
+    from rstar_mini.evolution.run import Run
+    from rstar_mini.show.status import status, status_lines
+
+    say("\n".join(status_lines(status(Run.load(run)))))
+
+
 @app.command("exec")
 def execute(file: Annotated[Path, typer.Argument(help="A Python file.")]) -> None:
     """Run a Python file in the sandbox, as search runs a program; print what came of it as JSON."""

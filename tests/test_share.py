@@ -256,8 +256,11 @@ def test_no_room_is_said_and_leaves_nothing(run: Run, tmp_path: Path, monkeypatc
 
 def test_results_are_passed_on_without_the_texts_of_the_problems(run: Run, tmp_path: Path) -> None:
     to = tmp_path / "results"
+    for name in ("rounds.json", "rounds-0.png"):
+        run.write(run.path / "experiments" / name, b"found")
     told = CliRunner().invoke(app, ["report", str(run.path), "--to", str(to)])
-    assert told.exit_code == 0 and sorted(file.name for file in to.iterdir()) == FILES_OF_RESULTS
+    found = ["rounds-0.png", "rounds.json"]
+    assert told.exit_code == 0 and sorted(f.name for f in to.iterdir()) == sorted([*FILES_OF_RESULTS, *found])
     assert read_json(to / "metrics.json") == run.metrics()
     page = (to / "report.html").read_text()
     whole, problems = write_report(run, tmp_path).read_text(), [pair.problem for pair in run.pairs(2)]

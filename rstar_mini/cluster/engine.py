@@ -9,20 +9,31 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import torch
+
+from rstar_mini.evaluation.systems import Outcome, evaluate
+from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.owner import owner
 from rstar_mini.evolution.shards import Found, ShardSearch
 from rstar_mini.files import write_bytes
+from rstar_mini.policy import forget
 from rstar_mini.progress import Silent
 from rstar_mini.recipes import Recipe
+from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem
+
+Job = Literal["search", "evaluate"]
 
 
 class Engine:
-    """Searches shards of one round; nothing of it depends on the machine or on what it has searched before.
+    """Searches shards of one round, or measures its models on held-out ones.
+
+    Nothing that it finds depends on the machine, or on what it was asked before.
 
     Args:
+        job: to search, with the models of the round before, or to evaluate, with those that the round has made.
         recipe: of the run, as JSON data.
         number: the round.
         run: the run directory. Where it is mounted here too, the models are read from it.
@@ -31,36 +42,46 @@ class Engine:
     """
 
     def __init__(
-        self, recipe: dict[str, Any], number: int, run: str, owner_id: str, models: Mapping[str, bytes]
+        self,
+        job: Job,
+        recipe: dict[str, Any],
+        number: int,
+        run: str,
+        owner_id: str,
+        models: Mapping[str, bytes],
     ) -> None:
-        import torch
-
-        from rstar_mini.evolution.models import Models
-        from rstar_mini.sandbox import Sandbox
-
-        settings = Recipe.model_validate(recipe)
-        torch.set_num_threads(settings.threads)
+        self.recipe, self.number = Recipe.model_validate(recipe), number
+        torch.set_num_threads(self.recipe.threads)
         self._open, folder = ExitStack(), Path(run)
         if owner(folder).get("id") != owner_id:
             folder = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
             for name, data in models.items():
                 write_bytes(folder / name, data)
-        made = Models(settings, folder)
-        scorer = made.scorer(number - 1) if settings.rounds[number - 1].annotation == "ppm" else None
-        policy, box = made.searching_policy(number), Sandbox(**settings.sandbox.model_dump())
-        self._open.callback(policy.close)
-        self._search = ShardSearch(settings, number, policy, scorer, self._open.enter_context(box), Silent())
+        made = Models(self.recipe, folder)
+        self.policy, self.scorer = made.for_search(number) if job == "search" else made.for_evaluation(number)
+        self._open.callback(self.policy.close)
+        self.box = self._open.enter_context(Sandbox(**self.recipe.sandbox.model_dump()))
 
     def ready(self) -> None:
         """Answers when the models are loaded."""
 
     def search(self, shard: int, problems: Sequence[Problem]) -> Found:
         """The trees of a shard."""
-        return self._search.search(shard, problems)
+        here = ShardSearch(self.recipe, self.number, self.policy, self.scorer, self.box, Silent())
+        return here.search(shard, problems)
+
+    def evaluate(
+        self, shard: int, problems: Sequence[Problem], seed: int, greedy_only: bool
+    ) -> tuple[int, dict[str, Outcome]]:
+        """What each system makes of a shard of held-out problems."""
+        noise = f"{seed}/evaluation"
+        found = evaluate(problems, self.policy, self.scorer, self.box, self.recipe, noise, greedy_only)
+        forget(self.policy, self.scorer)
+        return shard, found
 
 
 def models_of(run: Path, number: int) -> dict[str, bytes]:
-    """The files that the search of a round needs of a run: the models of the round before, and how much to decode."""
-    before = run / f"round-{number - 1}"
-    files = [run / "capacity.json", *sorted((before / "policy").rglob("*")), *sorted((before / "ppm").rglob("*"))]
+    """The files of a round's models in a run, and of how much to decode at once."""
+    made = run / f"round-{number}"
+    files = [run / "capacity.json", *sorted((made / "policy").rglob("*")), *sorted((made / "ppm").rglob("*"))]
     return {file.relative_to(run).as_posix(): file.read_bytes() for file in files if file.is_file()}

@@ -12,15 +12,15 @@ import socket
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rstar_mini.cluster.engine import Engine, models_of
+from rstar_mini.cluster.engine import Engine, Job, models_of
 from rstar_mini.errors import UserError
+from rstar_mini.evaluation.systems import Outcome
 from rstar_mini.evolution.owner import owner
+from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Found, Shard
 from rstar_mini.progress import Progress
-from rstar_mini.recipes import Recipe
 
 LOCAL = "local"
 AHEAD = 2  # shards that an actor has at most: one that it searches, and one that waits for it
@@ -61,16 +61,33 @@ class Cluster:
     def __exit__(self, *error: object) -> None:
         self.ray.shutdown()
 
-    def search(
-        self, recipe: Recipe, run: Path, number: int, progress: Progress, shards: Sequence[Shard]
-    ) -> Iterator[Found]:
+    def search(self, run: Run, number: int, progress: Progress, shards: Sequence[Shard]) -> Iterator[Found]:
         """What is found in each shard, as it is found.
 
         Raises:
             UserError: an actor cannot load the models of the round.
         """
+        sizes = {shard: len(problems) for shard, problems in shards}
+        for found in self._spread("search", run, number, progress, shards):
+            progress.advance(sizes[found.shard])
+            yield found
+
+    def evaluate(
+        self, run: Run, number: int, progress: Progress, seed: int, greedy_only: bool, shards: Sequence[Shard]
+    ) -> Iterator[tuple[int, dict[str, Outcome]]]:
+        """What the models of a round do on shards of held-out problems, as it is known.
+
+        Raises:
+            UserError: an actor cannot load the models of the round.
+        """
+        return self._spread("evaluate", run, number, progress, shards, seed, greedy_only)
+
+    def _spread(
+        self, what: Job, run: Run, number: int, progress: Progress, shards: Sequence[Shard], *how: Any
+    ) -> Iterator[Any]:
+        """What the actors give for each shard."""
         errors, waiting, at_work = self.ray.exceptions, deque(shards), dict[Any, Work]()
-        actors = Actors(self.ray, recipe, run, number)
+        actors = Actors(self.ray, what, run, number)
         try:
             while waiting or any(work.shard for work in at_work.values()):
                 loading = sum(not work.shard for work in at_work.values())
@@ -85,15 +102,15 @@ class Cluster:
                     actors.lost(work.actor, error)
                     if work.shard:
                         waiting.appendleft(work.shard)
+                        run.note("shard lost", round=number, shard=work.shard[0])
                         progress.say(f"round {number}: shard {work.shard[0]} was lost with its process; once more")
                     continue
                 if work.shard:
-                    progress.advance(len(work.shard[1]))
                     yield found
                 has = sum(other.actor is work.actor for other in at_work.values())
                 for _ in range(min(len(waiting), AHEAD - has)):
                     shard = waiting.popleft()
-                    at_work[work.actor.search.remote(*shard)] = Work(work.actor, shard)
+                    at_work[getattr(work.actor, what).remote(*shard, *how)] = Work(work.actor, shard)
         finally:
             actors.dismiss()
 
@@ -101,12 +118,13 @@ class Cluster:
 class Actors:
     """The actors of one round: as many as there is room for, and one more, for which Ray makes room where it may."""
 
-    def __init__(self, ray: Any, recipe: Recipe, run: Path, number: int) -> None:
+    def __init__(self, ray: Any, what: Job, run: Run, number: int) -> None:
         self.ray, self.alive = ray, list[Any]()
-        self.needs = {"GPU": 1} if ray.cluster_resources().get("GPU") else {"CPU": recipe.threads}
+        self.needs = {"GPU": 1} if ray.cluster_resources().get("GPU") else {"CPU": run.recipe.threads}
         self._kind = ray.remote(Engine).options(num_cpus=self.needs.get("CPU", 1), num_gpus=self.needs.get("GPU", 0))
-        models = ray.put(models_of(run, number))
-        self._told = recipe.model_dump(mode="json"), number, str(run.resolve()), owner(run).get("id", ""), models
+        path, recipe = run.path.resolve(), run.recipe.model_dump(mode="json")
+        models = ray.put(models_of(path, number - 1 if what == "search" else number))
+        self._told = what, recipe, number, str(path), owner(path).get("id", ""), models
 
     def more(self, wanted: int) -> list[Any]:
         """New ones, `wanted` at most; each loads its models."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.chat import ASK, chat_answers
 from rstar_mini.evaluation.paper import paper_tables
-from rstar_mini.evaluation.shards import by_shard
+from rstar_mini.evaluation.shards import by_shard, one_by_one
 from rstar_mini.evaluation.systems import Outcome, evaluate
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
@@ -122,7 +122,7 @@ class Comparison:
     def _kept(self, name: str, ask: Callable[[Sequence[Problem]], dict[str, Outcome]]) -> dict[str, Outcome]:
         self.progress.stage(f"{name} on {self.name}", len(self.problems))
         folder = self.folder / _file_name(name)
-        return by_shard(self.problems, SHARD, folder, ask, write_json, self.progress)
+        return by_shard(self.problems, SHARD, folder, one_by_one(ask), write_json, self.progress)
 
 
 def _file_name(name: str) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rstar_mini.evaluation.chat import ASK, WORDS, chat_answers
 from rstar_mini.evaluation.systems import Outcome, evaluate
-from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.models import Loaded, Models
 from rstar_mini.evolution.run import Run
+from rstar_mini.evolution.shards import Shard, cut
 from rstar_mini.files import read_json
 from rstar_mini.policy import Policy, forget
 from rstar_mini.ppm.scorer import PPMScorer
@@ -21,30 +22,43 @@ from rstar_mini.prompts import chat_prompt
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem
 
-Loaded = tuple[Policy, PPMScorer | None]
-"""A policy, which is closed after use, and what judges it."""
+if TYPE_CHECKING:
+    from rstar_mini.cluster.pool import Cluster
+
+AskShards = Callable[[Sequence[Shard]], Iterator[tuple[int, dict[str, Outcome]]]]
+"""Asks shards, here or elsewhere, and gives the number of each with what it found, in any order."""
 
 
 class HeldOut:
-    """The held-out problems of a run, and what its models do on them: each shard in a file of the run's evaluation/."""
+    """The held-out problems of a run, and what its models do on them: each shard in a file of the run's evaluation/.
 
-    def __init__(self, run: Run, models: Models, problems: Sequence[Problem], box: Sandbox, progress: Progress) -> None:
-        self.run, self.models, self.problems, self.box, self.progress = run, models, problems, box, progress
+    With a cluster, its actors evaluate the rounds; all else is asked here.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        models: Models,
+        problems: Sequence[Problem],
+        box: Sandbox,
+        progress: Progress,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self.run, self.models, self.problems, self.box = run, models, problems, box
+        self.progress, self.cluster = progress, cluster
 
     def evaluate(self, number: int, seed: int, greedy_only: bool = False) -> dict[str, Outcome]:
         """Greedy, vote and PPM-guided search with the models of a round, or greedy decoding alone."""
-        recipe = self.run.recipe
-        guided = number > 0 and recipe.method == "mcts" and not greedy_only
-
-        def load() -> Loaded:
-            scorer = self.models.scorer(number) if guided else None
-            return self.models.policy(number), scorer
+        stage = f"round {number}, seed {seed}: held-out problems"
+        what = f"round-{number}-seed-{seed}" + ("-greedy" if greedy_only else "")
+        if self.cluster:
+            spread = partial(self.cluster.evaluate, self.run, number, self.progress, seed, greedy_only)
+            return self._kept(stage, what, spread)
 
         def ask(problems: Sequence[Problem], policy: Policy, scorer: PPMScorer | None) -> dict[str, Outcome]:
-            return evaluate(problems, policy, scorer, self.box, recipe, f"{seed}/evaluation", greedy_only)
+            return evaluate(problems, policy, scorer, self.box, self.run.recipe, f"{seed}/evaluation", greedy_only)
 
-        what = f"round-{number}-seed-{seed}" + ("-greedy" if greedy_only else "")
-        return self.by_shard(f"round {number}, seed {seed}: held-out problems", what, load, ask)
+        return self.by_shard(stage, what, lambda: self.models.for_evaluation(number, greedy_only), ask)
 
     def in_its_own_words(self) -> Outcome:
         """The base as it came, asked in its own chat template."""
@@ -69,9 +83,6 @@ class HeldOut:
 
         `what` and their number name the folder. `load` is called when a shard is missing.
         """
-        problems = self.problems[:most]
-        folder = evaluation_folder(self.run, what, len(problems))
-        self.progress.stage(stage, len(problems))
         with ExitStack() as used:
 
             @cache
@@ -86,7 +97,13 @@ class HeldOut:
                 forget(policy, scorer)
                 return outcomes
 
-            return by_shard(problems, self.run.recipe.search.shard, folder, shard, self.run.write_json, self.progress)
+            return self._kept(stage, what, one_by_one(shard), most)
+
+    def _kept(self, stage: str, what: str, ask: AskShards, most: int | None = None) -> dict[str, Outcome]:
+        problems = self.problems[:most]
+        folder = evaluation_folder(self.run, what, len(problems))
+        self.progress.stage(stage, len(problems))
+        return by_shard(problems, self.run.recipe.search.shard, folder, ask, self.run.write_json, self.progress)
 
 
 def evaluation_folder(run: Run, what: str, n: int) -> Path:
@@ -94,21 +111,29 @@ def evaluation_folder(run: Run, what: str, n: int) -> Path:
     return run.path / "evaluation" / f"{what}-n-{n}"
 
 
+def one_by_one(ask: Callable[[Sequence[Problem]], dict[str, Outcome]]) -> AskShards:
+    """In this process, in order."""
+    return lambda shards: ((shard, ask(part)) for shard, part in shards)
+
+
 def by_shard(
     problems: Sequence[Problem],
     size: int,
     folder: Path,
-    ask: Callable[[Sequence[Problem]], dict[str, Outcome]],
+    ask: AskShards,
     write: Callable[[Path, Any], None],
     progress: Progress,
 ) -> dict[str, Outcome]:
     """What `ask` finds on all problems, `size` at a time; what is in the folder already is not asked again."""
+    shards = cut(problems, size)
+    files = {shard: folder / f"shard-{shard:04d}.json" for shard, _ in shards}
+    missing = {shard: part for shard, part in shards if not files[shard].exists()}
+    progress.advance(len(problems) - sum(map(len, missing.values())))
+    for shard, found in ask(list(missing.items())):
+        write(files[shard], {system: asdict(outcome) for system, outcome in found.items()})
+        progress.advance(len(missing[shard]))
     outcomes: dict[str, Outcome] = {}
-    for shard, first in enumerate(range(0, len(problems), size)):
-        part, kept = problems[first : first + size], folder / f"shard-{shard:04d}.json"
-        if not kept.exists():
-            write(kept, {system: asdict(outcome) for system, outcome in ask(part).items()})
-        for system, row in read_json(kept).items():
+    for file in files.values():
+        for system, row in read_json(file).items():
             outcomes.setdefault(system, Outcome()).add(Outcome(**row))
-        progress.advance(len(part))
     return outcomes

@@ -24,6 +24,8 @@ from rstar_mini.recipes.schema import PolicySettings
 from rstar_mini.training import AnyModel
 
 SHIPPED = "tiny-evolved"
+Loaded = tuple[Policy, PPMScorer | None]
+"""A policy, and what judges it."""
 
 
 class Models:
@@ -130,6 +132,17 @@ class Models:
         else:
             model = self._placed(load_ppm(self.folder / f"round-{number}" / "ppm", self.settings.base))
         return PPMScorer(model, self.tokenizer, self.prompt(number), self.capacity.cache_mb << 20)
+
+    def for_search(self, number: int) -> Loaded:
+        """What makes the data of a round: the policy, to be closed after use, and the PPM where the round uses one."""
+        scorer = self.scorer(number - 1) if self.recipe.rounds[number - 1].annotation == "ppm" else None
+        return self.searching_policy(number), scorer
+
+    def for_evaluation(self, number: int, greedy_only: bool = False) -> Loaded:
+        """What a round has made: the policy, to be closed after use, and the PPM where there is one and it is used."""
+        guided = number > 0 and self.recipe.method == "mcts" and not greedy_only
+        scorer = self.scorer(number) if guided else None
+        return self.policy(number), scorer
 
     def _view(self, kind: str, number: int) -> View:
         if number == 0:

@@ -52,7 +52,7 @@ class Evolution:
     """A run at work: its problems, its base model and its sandbox, and the rounds that have to be done.
 
     Problems and base model are loaded first, so that nothing is written when one of them is wrong. With a cluster, its
-    actors search; all else is done here.
+    actors search and evaluate; models are trained here.
 
     Raises:
         UserError: problems, base model or run directory are not usable.
@@ -142,10 +142,10 @@ class Evolution:
     def _searcher(self, number: int) -> Iterator[SearchShards]:
         """What searches shards: the cluster, or the models of the round before in this process."""
         if self.cluster:
-            yield partial(self.cluster.search, self.recipe, self.run.path, number, self.progress)
+            yield partial(self.cluster.search, self.run, number, self.progress)
             return
-        scorer = self.models.scorer(number - 1) if self.recipe.rounds[number - 1].annotation == "ppm" else None
-        with closing(self.models.searching_policy(number)) as policy:
+        policy, scorer = self.models.for_search(number)
+        with closing(policy):
             yield ShardSearch(self.recipe, number, policy, scorer, self.box, self.progress)
 
     def _train_policy(self, number: int, folder: Path) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class Evolution:
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
         problems, seed = self.gathered.heldout, self.recipe.seed
-        held = HeldOut(self.run, self.models, problems, self.box, self.progress)
+        held = HeldOut(self.run, self.models, problems, self.box, self.progress, self.cluster)
         with self.run.timed("evaluated", round=number):
             outcomes = held.evaluate(number, seed, number in self.recipe.evaluation.greedy_only)
             if number == 0 and self.models.tokenizer.chat_template:

@@ -65,6 +65,11 @@ Shard = tuple[int, Sequence[Problem]]
 """The number of a shard, and its problems."""
 
 
+def cut(problems: Sequence[Problem], size: int) -> list[Shard]:
+    """Problems in shards of `size`, in order."""
+    return [(shard, problems[first : first + size]) for shard, first in enumerate(range(0, len(problems), size))]
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the search of a shard gives: its trees as they are kept, gzipped JSON lines, and what they took."""
@@ -132,9 +137,8 @@ def search_round(
     run: Run, number: int, problems: Sequence[Problem], search: SearchShards, progress: Progress
 ) -> dict[str, Any]:
     """Search the shards of a round that are not on disk yet; returns the tokens and programs of the whole round."""
-    size, folder = run.recipe.search.shard, run.round(number) / "trees"
+    folder, shards = run.round(number) / "trees", cut(problems, run.recipe.search.shard)
     progress.stage(f"round {number}: search", len(problems))
-    shards = [(shard, problems[first : first + size]) for shard, first in enumerate(range(0, len(problems), size))]
     missing = [(shard, part) for shard, part in shards if not (folder / f"shard-{shard:04d}.json").exists()]
     progress.advance(len(problems) - sum(len(part) for _, part in missing))
     for found in search(missing):

@@ -74,8 +74,7 @@ def reproduce(
     """
     from rstar_mini.experiments.lab import Lab
     from rstar_mini.experiments.page import PAGE, page_files
-    from rstar_mini.experiments.results import Result
-    from rstar_mini.files import read_json
+    from rstar_mini.experiments.results import Result, read_results
     from rstar_mini.recipes import load_recipe
     from rstar_mini.sandbox import Sandbox
 
@@ -97,11 +96,7 @@ def reproduce(
             result = Result(name, title, settings.name, lab.seeds, command, tables, *parts)
             lab.run(settings.seed).write_json(path / "experiments" / f"{name}.json", result.to_json())
             found.append(result)
-        kept = [
-            Result.from_json(read_json(file))
-            for name in NAMES
-            if (file := path / "experiments" / f"{name}.json").exists()
-        ]
+        kept = read_results(path / "experiments")
         for name, data in page_files(kept).items():
             lab.run(settings.seed).write(path / "experiments" / name, data)
     return found, path / "experiments" / PAGE

@@ -11,9 +11,9 @@ from types import TracebackType
 
 import torch
 
-from rstar_mini.evaluation.shards import HeldOut, Loaded, evaluation_folder
+from rstar_mini.evaluation.shards import HeldOut, evaluation_folder
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
-from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.models import Loaded, Models
 from rstar_mini.evolution.problems import heldout
 from rstar_mini.evolution.rounds import Evolution, trajectory_from_row
 from rstar_mini.evolution.run import Run

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.statistics import interval, paired_bootstrap
 from rstar_mini.evaluation.systems import Outcome, pool
+from rstar_mini.experiments import NAMES
+from rstar_mini.files import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,12 @@ def _grid(row: dict[str, Any]) -> Grid:
 
     rows = {name: tuple(map(cell, cells)) for name, cells in row["rows"].items()}
     return Grid(row["title"], tuple(row["columns"]), rows, row["curve"])
+
+
+def read_results(folder: Path) -> list[Result]:
+    """The results that are in a folder, those of a run or those that come with the project, in the order of `NAMES`."""
+    files = [folder / f"{name}.json" for name in NAMES]
+    return [Result.from_json(read_json(file)) for file in files if file.exists()]
 
 
 def measured(outcomes: Sequence[Outcome]) -> Cell:

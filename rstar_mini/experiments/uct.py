@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from rstar_mini.evaluation.claims import Claim
-from rstar_mini.evaluation.shards import by_shard
+from rstar_mini.evaluation.shards import by_shard, one_by_one
 from rstar_mini.evaluation.systems import Outcome
 from rstar_mini.evolution.shards import round_budget
 from rstar_mini.experiments.lab import AS_IT_IS, Lab
@@ -61,4 +61,4 @@ def _of(lab: Lab, seed: int, name: str, budget: Budget) -> dict[str, Outcome]:
             return {SOLVED: Outcome([float(tree.solved) for tree in trees], tokens), PAIRED: Outcome(paired, tokens)}
 
         folder = lab.folder(run, f"search, {name}", len(problems))
-        return by_shard(problems, lab.recipe.search.shard, folder, ask, run.write_json, lab.progress)
+        return by_shard(problems, lab.recipe.search.shard, folder, one_by_one(ask), run.write_json, lab.progress)

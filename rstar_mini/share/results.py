@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Unnamed(Run):
 def share_results(run: Run, to: Path) -> Path:
     """Write the report, the recipe and the metrics of all finished rounds into the new folder `to`, and return it.
 
+    Beside them what experiments on the run have found, and their figures.
+
     Raises:
         UserError: `to` is there already, or no round is finished.
     """
@@ -44,6 +47,9 @@ def share_results(run: Run, to: Path) -> Path:
         write_report(Unnamed(run.path, run.recipe), aside)
         (aside / RECIPE).write_bytes((run.path / RECIPE).read_bytes())
         write_json(aside / "metrics.json", run.metrics())
+        for file in (run.path / "experiments").glob("*"):
+            if file.suffix in (".json", ".png"):
+                shutil.copy(file, aside)
     return to
 
 
