@@ -217,10 +217,13 @@ def report(
 @app.command()
 def status(run: RunArgument = DEFAULT_RUN) -> None:
     """How far a run is that another process works on, who that is, and how long the search will take."""
-    from rstar_mini.evolution.run import Run
-    from rstar_mini.show.status import status, status_lines
+    from rstar_mini.evolution.status import status
+    from rstar_mini.show.status import facts
 
-    say("\n".join(status_lines(status(Run.load(run)))))
+    now = status(run)
+    if now is None:
+        raise UserError(f"{run} is not a run; begin one with: rstar-mini evolve --run {run}")
+    say("\n".join(f"{name}: {fact}" for name, fact in facts(now).items()))
 
 
 @app.command("exec")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
+from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -49,12 +53,54 @@ class EpochSampler(Sampler[int]):
         return len(self.sampler)
 
 
+@contextmanager
+def called(model: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Inside, to call the model, also by way of what spreads it over devices and wraps it, is to call `forward`."""
+    before = vars(model).get("forward")
+    model.forward = forward
+    try:
+        yield
+    finally:
+        del model.forward
+        if before:
+            model.forward = before
+
+
 class Resumable(Trainer):
-    """A trainer whose order of data can be taken up again in the middle; put it before TRL's trainer."""
+    """A trainer whose order of data can be taken up again in the middle; put it before TRL's trainer.
+
+    On several devices it takes the same steps as on one: the same sequences in the same order, and one mean over all
+    of a step, whatever share of it a device has. Subclasses say what a batch costs in `summed_loss`, and what the sum
+    is divided by in `counted`.
+    """
+
+    def summed_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        """The loss of a batch, added up over its items. `model` is an AnyModel."""
+        raise NotImplementedError
+
+    def counted(self, inputs: dict[str, Any]) -> Tensor:
+        """How many items a batch has, a scalar."""
+        raise NotImplementedError
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
+        """The items of all micro-batches of a step, on all devices."""
+        own = torch.stack([self.counted(batch).float() for batch in batch_samples]).sum().to(device)
+        return self.accelerator.gather(own).sum()
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The part that one micro-batch has in the mean over its step; there are no outputs to return."""
+        inner = self.accelerator.unwrap_model(model)
+        with called(inner, partial(self.summed_loss, inner)):
+            loss = model(inputs) / num_items_in_batch
+        loss *= self.accelerator.num_processes  # the mean over devices is what is learnt from
+        return (loss, None) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         sampler = super()._get_train_sampler(train_dataset)
         assert isinstance(sampler, LengthGroupedSampler)  # trainer_settings ask for it
+        sampler.batch_size *= self.args.world_size
         return EpochSampler(sampler, self.args.seed)
 
 
@@ -125,11 +171,13 @@ def trainer_settings(settings: Training, seed: int, model: AnyModel) -> dict[str
     gigabyte counts, so there the optimiser's state is in 8 bits, and moves to the main memory when need be.
     """
     four_bits = bool(getattr(model, "is_loaded_in_4bit", False))
-    micro = min(settings.micro_batch or settings.batch, settings.batch)
+    devices = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun and accelerate say it
+    share = max(1, settings.batch // devices)
+    micro = min(settings.micro_batch or share, share)
     return {
         "num_train_epochs": settings.epochs,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": max(1, settings.batch // micro),
+        "gradient_accumulation_steps": max(1, share // micro),
         "learning_rate": settings.lr,
         "warmup_steps": settings.warmup,
         "lr_scheduler_type": settings.schedule,
@@ -157,6 +205,7 @@ def trainer_settings(settings: Training, seed: int, model: AnyModel) -> dict[str
 
 def run_trainer(trainer: Trainer, progress: Progress, name: str, checkpoint_seconds: float) -> list[dict[str, float]]:
     """Train, going on from the last checkpoint; return the log rows that carry a loss (timings left out)."""
+    trainer.loss_is_scaled_for_ga = True  # the parts of micro-batches are added up, not averaged
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ProgressCallback(progress, name))
     trainer.add_callback(CheckpointCallback(checkpoint_seconds))

@@ -166,15 +166,18 @@ def test_evolve_passes_its_options_on_and_prints_the_table(monkeypatch: pytest.M
 
     asked: list[Any] = []
 
-    def stub(recipe: str, run: Path | None, rounds: int | None, overrides: list[str], progress: Any) -> Run:
-        asked.extend([recipe, run, rounds, overrides])
+    def stub(
+        recipe: str, run: Path | None, rounds: int | None, overrides: list[str], progress: Any, ray: str | None
+    ) -> Run:
+        asked.extend([recipe, run, rounds, overrides, ray])
         progress.say("at work")
         return Finished(tmp_path / "r", load_recipe("tiny"))
 
     monkeypatch.setattr(api, "evolve", stub)
-    result = call("evolve", "smol", "--run", "r", "--rounds", "1", "--set", "seed=1", "--set", "search.c=1")
+    options = "--run", "r", "--rounds", "1", "--set", "seed=1", "--set", "search.c=1", "--ray", "local"
+    result = call("evolve", "smol", *options)
     assert result.exit_code == 0
-    assert asked == ["smol", Path("r"), 1, ["seed=1", "search.c=1"]]
+    assert asked == ["smol", Path("r"), 1, ["seed=1", "search.c=1"], "local"]
     assert "at work" in result.output and "45.0" in result.output and "rstar-mini report" in result.output
 
 

@@ -7,11 +7,11 @@ import pytest
 from small_runs import SMALL, digests
 from typer.testing import CliRunner
 
-from rstar_mini.api import evolve, load_run
+from rstar_mini.api import evolve
 from rstar_mini.cli import app
 from rstar_mini.errors import UserError
+from rstar_mini.evolution.status import status
 from rstar_mini.progress import Silent
-from rstar_mini.show.status import status
 
 CHANGES = [*SMALL, "search.shard=4", "threads=1"]
 
@@ -79,7 +79,7 @@ def test_an_actor_is_lost_and_a_machine_joins(tmp_path, machines, alone):
     progress = AfterFirst(lose)
     evolve("tiny", tmp_path / "run", 1, CHANGES, progress, ray=machines.address)
     assert any("was lost with its process" in line for line in progress.said)
-    assert status(load_run(tmp_path / "run")).faults["shard lost"] >= 1
+    assert status(tmp_path / "run").faults["shard lost"] >= 1
     assert digests(tmp_path / "run") == alone
 
 

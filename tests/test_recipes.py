@@ -36,7 +36,8 @@ def test_shipped_recipes_follow_the_four_rounds_of_the_paper() -> None:
     for name in recipe_names():
         rounds = load_recipe(name).rounds
         assert [r.annotation for r in rounds] == ["terminal", "terminal", "ppm", "ppm"]
-        assert rounds[3].unsolved_rollouts and rounds[3].new_seeds
+        assert rounds[3].new_seeds
+        assert rounds[3].unsolved_rollouts or name == "smol"  # which takes more small trees in their place
 
 
 def test_the_papers_budgets_can_be_written_down(tmp_path: Path) -> None:

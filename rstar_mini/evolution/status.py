@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,16 @@ from rstar_mini.recipes.schema import Round
 
 Event = Mapping[str, Any]
 SEARCHED, PIECES = "shard searched", ("policy trained", "PPM trained", "evaluated")
+FAULTS = ("shard lost", "out of memory", "mended")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """A moment of a run. `shards` is (searched, in all) of the round that is worked on.
 
-    `seconds_left` is None as long as some kind of work, such as training the PPM, has not been timed once.
+    `seconds_left` is None as long as some kind of work, such as training the PPM, has not been timed once; so is
+    `rate`, the tokens that one engine samples a second. `owner` is what the process that works on it has written of
+    itself, `silent` seconds ago; it is empty when nobody works. `faults` counts what went wrong and was made good.
     """
 
     name: str
@@ -30,7 +35,15 @@ class Status:
     doing: str
     tokens: int
     seconds_left: float | None
-    working: bool
+    rate: float | None
+    owner: Mapping[str, Any]
+    silent: float
+    faults: Mapping[str, int]
+
+    @property
+    def working(self) -> bool:
+        """True when a process works on it."""
+        return bool(self.owner)
 
     @property
     def finished(self) -> bool:
@@ -49,43 +62,81 @@ def status(path: Path) -> Status | None:
     searched = len({row["shard"] for row in mine if row["event"] == SEARCHED})
     shards = next((row["of"] for row in reversed(events) if row["event"] == SEARCHED), 0)
     tokens = sum(read_json(file)["sampled"] for file in path.glob("round-*/trees/shard-*.json"))
-    doing = "finished" if len(metrics) > len(rounds) else f"round {current}: {_doing(current, mine, searched, shards)}"
-    left = _seconds_left(rounds, metrics, events, shards)
-    working = silence(owner(path)) < LEASE
-    return Status(run.recipe.name, metrics, len(rounds), (searched, shards), doing, tokens, left, working)
+    pieces = [piece for piece in PIECES if run.recipe.method == "mcts" or piece != "PPM trained"]
+    at_work = _doing(current, mine, searched, shards, pieces)
+    who = owner(path)
+    silent = silence(who)
+    return Status(
+        run.recipe.name,
+        metrics,
+        len(rounds),
+        (searched, shards),
+        "finished" if len(metrics) > len(rounds) else f"round {current}: {at_work}",
+        tokens,
+        _seconds_left(rounds, metrics, events, shards, pieces),
+        _rate(path, events),
+        who if silent < LEASE else {},
+        silent,
+        Counter(row["event"] for row in events if row["event"] in FAULTS),
+    )
 
 
 def _of_round(events: Sequence[Event], number: int) -> list[Event]:
     return [row for row in events if row.get("round") == number]
 
 
-def _doing(number: int, mine: Sequence[Event], searched: int, shards: int) -> str:
-    """What comes after the last thing that was done."""
+def _doing(number: int, mine: Sequence[Event], searched: int, shards: int, pieces: Sequence[str]) -> str:
+    """The first piece that is not done."""
     done = {row["event"] for row in mine}
-    if number == 0 or "PPM trained" in done:
-        return "held-out evaluation"
-    if "policy trained" in done:
-        return "training the PPM"
-    return "training the policy" if shards and searched == shards else "searching"
+    if number and not (shards and searched == shards):
+        return "searching"
+    names = {"policy trained": "training the policy", "PPM trained": "training the PPM"}
+    missing = next((piece for piece in pieces if number and piece in names and piece not in done), "")
+    return names.get(missing, "held-out evaluation")
+
+
+def _rate(path: Path, events: Sequence[Event]) -> float | None:
+    """Of the shards of the last round that was searched."""
+    number = next((row["round"] for row in reversed(events) if row["event"] == SEARCHED), 0)
+    counts = {row["shard"]: row["seconds"] for row in _of_round(events, number) if row["event"] == SEARCHED}
+    files = {path / f"round-{number}" / "trees" / f"shard-{shard:04d}.json": s for shard, s in counts.items()}
+    there = {file: seconds for file, seconds in files.items() if file.exists()}
+    seconds = sum(there.values())
+    return sum(read_json(file)["sampled"] for file in there) / seconds if seconds else None
+
+
+def _pace(events: Sequence[Event]) -> float:
+    """Seconds from one shard of the last search to the next, since it was last begun: less with more engines."""
+    last = next(i for i in reversed(range(len(events))) if events[i]["event"] == SEARCHED)
+    mine = [row for row in _of_round(events[: last + 1], events[last]["round"]) if row["event"] == SEARCHED]
+    start = max((i for i, row in enumerate(events[:last]) if row["event"] == "start"), default=0)
+    recent = [row for row in mine if row["time"] >= events[start]["time"]]
+    if len(recent) < 2:
+        return float(recent[-1]["seconds"])
+    began = datetime.fromisoformat(recent[0]["time"]) - timedelta(seconds=recent[0]["seconds"])
+    return (datetime.fromisoformat(recent[-1]["time"]) - began).total_seconds() / len(recent)
 
 
 def _seconds_left(
-    rounds: Sequence[Round], metrics: Sequence[Mapping[str, Any]], events: Sequence[Event], shards: int
+    rounds: Sequence[Round],
+    metrics: Sequence[Mapping[str, Any]],
+    events: Sequence[Event],
+    shards: int,
+    pieces: Sequence[str],
 ) -> float | None:
     """Each piece that is not done yet at the price of the last of its kind; a search in proportion to its budget."""
     timed = {row["event"]: row for row in events if "seconds" in row}
     if len(metrics) > len(rounds):
         return 0.0
-    if not timed.keys() >= {SEARCHED, *PIECES}:
+    if not timed.keys() >= {SEARCHED, *pieces}:
         return None
-    last = timed[SEARCHED]
-    per_work = last["seconds"] / _work(rounds[last["round"] - 1])
+    per_work = _pace(events) / _work(rounds[timed[SEARCHED]["round"] - 1])
     left = 0.0
     for number in range(max(1, len(metrics)), len(rounds) + 1):
         mine = _of_round(events, number)
         searched = len({row["shard"] for row in mine if row["event"] == SEARCHED})
         left += (shards - searched) * per_work * _work(rounds[number - 1])
-        left += sum(timed[piece]["seconds"] for piece in PIECES if piece not in {row["event"] for row in mine})
+        left += sum(timed[piece]["seconds"] for piece in pieces if piece not in {row["event"] for row in mine})
     return left
 
 

@@ -76,17 +76,14 @@ def sft_trainer(
 class PolicyTrainer(Resumable, SFTTrainer):
     """TRL's SFTTrainer, with the vocabulary head read at the labelled positions only."""
 
-    def compute_loss(
-        self,
-        model: Any,  # AnyModel
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """The mean of -log p(token | tokens before it) over the labelled tokens of all micro-batches of a step."""
+    def summed_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        """-log p(token | tokens before it), added up over the labelled tokens."""
         # Without a mask: padding stands on the right, where no token of a causal model sees it.
         hidden = model.get_decoder()(inputs["input_ids"], use_cache=False).last_hidden_state
         labels = inputs["labels"][:, 1:]
         logits = model.get_output_embeddings()(hidden[:, :-1][labels != IGNORED])
-        loss = cross_entropy(logits.float(), labels[labels != IGNORED], reduction="sum") / num_items_in_batch
-        return (loss, {"logits": logits}) if return_outputs else loss
+        return cross_entropy(logits.float(), labels[labels != IGNORED], reduction="sum")
+
+    def counted(self, inputs: dict[str, Any]) -> Tensor:
+        """The labelled tokens."""
+        return (inputs["labels"][:, 1:] != IGNORED).sum()

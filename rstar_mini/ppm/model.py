@@ -105,20 +105,16 @@ class PPMTrainer(Resumable, RewardTrainer):
         if "weight" not in columns:
             columns += ["weight", "length"]
 
-    def compute_loss(
-        self,
-        model: Any,  # AnyModel
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """Eq. 4 on one batch."""
+    def summed_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        """Eq. 4 before it is divided by the weights."""
         chosen, rejected = pair_rewards(model, inputs, self.squash)
-        self._metrics["train" if model.training else "eval"]["accuracy"].append(
-            (chosen > rejected).float().mean().item()
-        )
-        loss = pair_loss(chosen, rejected, inputs["weight"])
-        return (loss, {"logits": torch.stack([chosen, rejected], dim=1)}) if return_outputs else loss
+        self._metrics["train"]["accuracy"].append((chosen > rejected).float().mean().item())
+        return pair_loss(chosen, rejected, inputs["weight"]) * inputs["weight"].sum()
+
+    def counted(self, inputs: dict[str, Any]) -> Tensor:
+        """The weights of the pairs."""
+        weights: Tensor = inputs["weight"]
+        return weights.sum()
 
 
 def encode_pair(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, pair: Pair) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import mse_loss
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, set_seed
 from trl import RewardConfig
@@ -52,17 +53,17 @@ def outcome_scores(trees: Iterable[Tree]) -> list[ScoredSteps]:
 class RegressionTrainer(Resumable):
     """Mean squared error between the PPM's `reward` and `labels`, in batches of sequences of like length."""
 
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """The error on one batch."""
-        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-        loss = mse_loss(reward(outputs.logits.squeeze(-1)), inputs["labels"].float())
-        return (loss, outputs) if return_outputs else loss
+    def summed_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        """The errors, added up."""
+        mask = inputs["attention_mask"]
+        hidden = model.get_decoder()(inputs["input_ids"], attention_mask=mask, use_cache=False).last_hidden_state
+        ends = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
+        scores = model.score(hidden[torch.arange(len(hidden), device=hidden.device), ends].float()).squeeze(-1)
+        return mse_loss(reward(scores), inputs["labels"].float(), reduction="sum")
+
+    def counted(self, inputs: dict[str, Any]) -> Tensor:
+        """The sequences."""
+        return torch.tensor(len(inputs["labels"]))
 
 
 def encode_scored(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, row: ScoredSteps) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import ipywidgets
 
 from rstar_mini.evolution.status import Status, status
 from rstar_mini.show.figures import rounds_figure
-from rstar_mini.show.progress import clock
+from rstar_mini.show.status import facts
 from rstar_mini.show.widget import STYLE, Still, table
 
 
@@ -65,16 +65,4 @@ class Dashboard(Still):
             self.refresh()
 
     def _told(self) -> dict[str, str]:
-        return _facts(self.now) if self.now else {"run": f"{self.run.name} has not begun"}
-
-
-def _facts(now: Status) -> dict[str, str]:
-    left = "not known before the first round is done" if now.seconds_left is None else clock(now.seconds_left)
-    facts = {
-        "run": now.name,
-        "now": now.doing if now.working or now.finished else f"{now.doing}, stopped",
-        "rounds": f"{max(0, len(now.metrics) - 1)} of {now.rounds} finished",
-        "shards of this round": f"{now.shards[0]} of {now.shards[1] or '?'} searched",
-        "tokens sampled in search": f"{now.tokens:,}",
-    }
-    return facts if now.finished else facts | {"time left": left}
+        return facts(self.now) if self.now else {"run": f"{self.run.name} has not begun"}
