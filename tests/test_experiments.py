@@ -100,7 +100,7 @@ def test_best_of_n_takes_what_the_judge_likes_and_counts_what_it_reads():
             assert samples.outcome(Selection.VOTE).correct == [0.0]
         trees = sample(problems, expander("x"), 8, 1.0, 4)
     judge = Judge("{4}")
-    assert score_ends(trees, judge) == judge.forwarded == 20
+    assert score_ends(trees, judge) == judge.forwarded == 30  # the question's two first steps, and what ends each
     assert {end.prior for end in trees[0].terminals()} == {0.9, -0.9}
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ from rstar_mini.evolution.shards import Found, Shard
 from rstar_mini.progress import Progress
 
 LOCAL = "local"
-AHEAD = 2  # shards that an actor has at most: one that it searches, and one that waits for it
+PATIENCE = 30.0  # seconds until it is said what is waited for
+MOST_LOSSES = 5  # of one shard, or of actors that load models
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,18 @@ class Cluster:
             while waiting or any(work.shard for work in at_work.values()):
                 loading = sum(not work.shard for work in at_work.values())
                 at_work |= {actor.ready.remote(): Work(actor, None) for actor in actors.more(len(waiting) - loading)}
-                [ended], _ = self.ray.wait(list(at_work))
-                work = at_work.pop(ended)
+                ended, _ = self.ray.wait(list(at_work), timeout=PATIENCE)
+                if not ended:
+                    if all(work.shard is None for work in at_work.values()):
+                        progress.say(f"round {number}: waiting for a machine with {actors.needs_in_words} to spare")
+                    continue
+                work = at_work.pop(ended[0])
                 try:
-                    found = self.ray.get(ended)
+                    found = self.ray.get(ended[0])
                 except errors.RayTaskError as error:
                     raise error.cause from error
                 except errors.RayError as error:
-                    actors.lost(work.actor, error)
+                    actors.lost(work, error)
                     if work.shard:
                         waiting.appendleft(work.shard)
                         run.note("shard lost", round=number, shard=work.shard[0])
@@ -108,7 +113,8 @@ class Cluster:
                 if work.shard:
                     yield found
                 has = sum(other.actor is work.actor for other in at_work.values())
-                for _ in range(min(len(waiting), AHEAD - has)):
+                # One to search; one more to wait for it, while there are enough for all.
+                for _ in range(min(len(waiting), 2 - has if len(waiting) > len(actors.alive) else 1 - has)):
                     shard = waiting.popleft()
                     at_work[getattr(work.actor, what).remote(*shard, *how)] = Work(work.actor, shard)
         finally:
@@ -119,31 +125,43 @@ class Actors:
     """The actors of one round: as many as there is room for, and one more, for which Ray makes room where it may."""
 
     def __init__(self, ray: Any, what: Job, run: Run, number: int) -> None:
-        self.ray, self.alive = ray, list[Any]()
+        self.ray, self.alive, self.losses = ray, list[Any](), Counter[int | None]()
         self.needs = {"GPU": 1} if ray.cluster_resources().get("GPU") else {"CPU": run.recipe.threads}
         self._kind = ray.remote(Engine).options(num_cpus=self.needs.get("CPU", 1), num_gpus=self.needs.get("GPU", 0))
         path, recipe = run.path.resolve(), run.recipe.model_dump(mode="json")
         models = ray.put(models_of(path, number - 1 if what == "search" else number))
         self._told = what, recipe, number, str(path), owner(path).get("id", ""), models
 
+    @property
+    def needs_in_words(self) -> str:
+        """Such as "2 CPU"."""
+        return ", ".join(f"{amount} {name}" for name, amount in self.needs.items())
+
     def more(self, wanted: int) -> list[Any]:
         """New ones, `wanted` at most; each loads its models."""
-        there: Mapping[str, float] = self.ray.cluster_resources()
-        room = min(int(there.get(name, 0) // amount) for name, amount in self.needs.items())
+        machines = [machine["Resources"] for machine in self.ray.nodes() if machine["Alive"]]
+        room = sum(min(int(there.get(name, 0) // n) for name, n in self.needs.items()) for there in machines)
         new = [self._kind.remote(*self._told) for _ in range(min(wanted, room + 1 - len(self.alive)))]
         self.alive += new
         return new
 
-    def lost(self, actor: Any, error: Any) -> None:
-        """Do without this one, or, when it never was able to begin, say why.
+    def lost(self, work: Work, error: Any) -> None:
+        """Do without an actor, whose process or machine has gone, or whose result cannot be had.
 
         Raises:
-            UserError: it could not load the models; another one could not either.
+            UserError: it could not load the models, or the same work was lost too often.
         """
+        reason = str(error).strip().splitlines()[-1]
         if getattr(error, "actor_init_failed", False):
-            raise UserError(f"a process of the cluster cannot begin: {str(error).strip().splitlines()[-1]}") from error
-        if actor in self.alive and isinstance(error, self.ray.exceptions.RayActorError):
-            self.alive.remove(actor)
+            raise UserError(f"a process of the cluster cannot begin: {reason}") from error
+        if work.actor in self.alive:
+            self.alive.remove(work.actor)
+            self.ray.kill(work.actor)
+        lost = work.shard[0] if work.shard else None
+        self.losses[lost] += 1
+        if self.losses[lost] > MOST_LOSSES:
+            what = "processes that loaded models" if lost is None else f"all processes that had shard {lost}"
+            raise UserError(f"the cluster lost {what}, {self.losses[lost]} in a row: {reason}") from error
 
     def dismiss(self) -> None:
         """End all of them."""

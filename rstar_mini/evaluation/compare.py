@@ -5,6 +5,7 @@ What was measured here and what the paper says of others stand in one table, and
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -81,7 +82,8 @@ class Comparison:
     def __init__(self, problems: str, split: str, limit: int | None, folder: Path, progress: Progress) -> None:
         self.name, self.progress = problems, progress
         self.problems = read_problems(problems, split, limit)[0]
-        self.folder = folder / f"{_file_name(problems)}-{split}-n-{len(self.problems)}"
+        asked = _digest("".join(problem.question for problem in self.problems).encode())
+        self.folder = folder / f"{_file_name(problems)}-{split}-n-{len(self.problems)}-{asked}"
 
     def model(self, name: str, dtype: str = "fp32") -> Standing:
         """A model of the Hub, or in a folder, greedily in its chat template."""
@@ -95,9 +97,7 @@ class Comparison:
 
     def endpoint(self, url: str, served_model: str) -> Standing:
         """A model behind an OpenAI-compatible chat endpoint, one reply a problem."""
-        return self._replies(
-            f"{served_model} (endpoint)", lambda: ChatEndpoint(url, served_model, Prompt(ASK), THOUGHT)
-        )
+        return self._replies(f"{served_model} at {url}", lambda: ChatEndpoint(url, served_model, Prompt(ASK), THOUGHT))
 
     def run(self, run: Run) -> list[Standing]:
         """The last round of a run: greedy, vote and search, at equal tokens."""
@@ -111,7 +111,8 @@ class Comparison:
             def ask(problems: Sequence[Problem]) -> dict[str, Outcome]:
                 return evaluate(problems, policy, scorer, box, run.recipe, f"{run.recipe.seed}/evaluation")
 
-            outcomes = self._kept(f"{name} of {run.path}", ask)
+            made = _digest((run.round(number) / "metrics.json").read_bytes())
+            outcomes = self._kept(f"{name} of {run.path} {made}", ask)
         return [Standing(f"{name}, {system}", sum(o.correct), len(o.correct)) for system, o in outcomes.items()]
 
     def _replies(self, name: str, load: Callable[[], Policy]) -> Standing:
@@ -123,6 +124,11 @@ class Comparison:
         self.progress.stage(f"{name} on {self.name}", len(self.problems))
         folder = self.folder / _file_name(name)
         return by_shard(self.problems, SHARD, folder, one_by_one(ask), write_json, self.progress)
+
+
+def _digest(data: bytes) -> str:
+    """So that what has changed under its old name is asked again."""
+    return hashlib.sha256(data).hexdigest()[:8]
 
 
 def _file_name(name: str) -> str:

@@ -174,12 +174,17 @@ class Samples:
 
 
 def score_ends(trees: Sequence[Tree], judge: PPMScorer) -> int:
-    """Score every whole solution; returns the tokens that the judge read for it."""
+    """Score every whole solution; returns the tokens that the judge read for it, what samples share only once."""
     before = judge.cache.forwarded
-    ends = [(tree.problem, end) for tree in trees for end in tree.terminals()]
-    families = [(problem, end.parent.steps() if end.parent else (), [end.step]) for problem, end in ends]
-    for (_, end), [prior] in zip(ends, judge.score(families) if families else [], strict=True):
-        end.prior = prior
+    level = [(tree.problem, tree.root) for tree in trees if tree.root.children]
+    while level:
+        families = [(problem, node.steps(), [child.step for child in node.children]) for problem, node in level]
+        below = []
+        for (problem, node), priors in zip(level, judge.score(families), strict=True):
+            for child, prior in zip(node.children, priors, strict=True):
+                child.prior = prior
+                below += [(problem, child)] if child.children else []
+        level = below
     return judge.cache.forwarded - before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 from rstar_mini.evolution.run import Run
 from rstar_mini.finetune.trajectories import best_trajectories
@@ -52,5 +53,9 @@ def coverage(problems: Sequence[Problem], solved: set[str]) -> dict[str, dict[st
 
 
 def held_back(problems: Sequence[Problem], share: float) -> list[Problem]:
-    """About `share` of the problems, spread evenly: their pairs tell how good a PPM is, and train none."""
-    return list(problems[:: round(1 / share)]) if share else []
+    """A `share` of the problems, drawn by their ids: their pairs tell how good a PPM is, and train none.
+
+    Drawn, because levels and families may come in turns.
+    """
+    drawn = sorted(problems, key=lambda problem: crc32(problem.id.encode()))
+    return drawn[: round(share * len(problems))]

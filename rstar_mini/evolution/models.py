@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.adapters import SharedBase, View, linear_layers
-from rstar_mini.evolution.capacity import capacity
+from rstar_mini.evolution.capacity import Capacity, capacity
 from rstar_mini.models import DTYPES, device, load_base, load_policy, load_ppm, no_four_bits
 from rstar_mini.paths import data_file
 from rstar_mini.policy import Policy
@@ -36,16 +36,17 @@ class Models:
     Args:
         recipe: names the base, the prompt, what is trained, and the precision of search.
         folder: holds round-1/policy, round-1/ppm and so on; of the shipped weights only the last round is there.
+        kept: how much to decode at once; None: what the run in the folder has chosen, or what fits now.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, kept: Capacity | None = None) -> None:
         self.recipe, self.folder = recipe, folder
         self.settings, self.notes = possible(recipe.policy)
         self.dtype = DTYPES[self.settings.dtype]
         base, self.tokenizer = self._load()
         if self.settings.tuning != "full":
             linear_layers(base)  # what LoRA cannot adapt is refused before search has worked for it
-        self.capacity = capacity(folder, self.settings, base)
+        self.capacity = kept or capacity(folder, self.settings, base)
         self._unused: PreTrainedModel | None = base
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

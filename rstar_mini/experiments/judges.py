@@ -86,4 +86,4 @@ def _best(lab: Lab, kind: str, search: Sequence[Outcome], judge: Callable[[int],
         samples = Samples(problems, expander, "best", lab.recipe, target, scorer)  # one first, to see what it takes
         return {"best": samples.until(target).outcome(Selection.PPM)}
 
-    return lab.measure(f"best of N by {kind}", lab.models, lab.rounds[-1], ask, judge)["best"]
+    return lab.measure(f"best of N by {kind}, {tokens:.0f} tokens", lab.models, lab.rounds[-1], ask, judge)["best"]

@@ -157,7 +157,7 @@ class Lab:
         if not made.exists():
             run.write_model(train(checkpoints), made)
         shutil.rmtree(checkpoints, ignore_errors=True)
-        return Models(run.recipe, folder)
+        return Models(run.recipe, folder, self.models(seed).capacity)
 
     def policy_from(
         self,
@@ -171,11 +171,12 @@ class Lab:
         models = self.models(seed)
 
         def train(checkpoints: Path) -> AnyModel:
+            learnt = trajectories()  # before the adapter: to choose them, others may be trained on the same base
             model, _ = train_policy(
                 start() if start else models.policy_to_train(seed),
                 models.tokenizer,
                 models.prompt(1),
-                trajectories(),
+                learnt,
                 settings or self.recipe.sft,
                 seed,
                 self.progress,

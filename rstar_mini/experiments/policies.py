@@ -59,7 +59,8 @@ def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[
 
 
 def _of_round(lab: Lab, number: int) -> dict[str, list[Outcome]]:
-    found, last = lab.systems(number), lab.rounds[-1]
+    last = lab.rounds[-1]
+    found = lab.systems(number, recipes=number != last)
     if number != last:
         found["mcts"] = lab.guided(f"policy {number}, PPM {last}", number, lambda seed: lab.models(seed).scorer(last))
     return found | _ceiling(lab, f"round {number}", lab.models, number)

@@ -64,7 +64,7 @@ def _accuracy(counts: Sequence[Mapping[str, int]]) -> Cell | None:
 def _counts(lab: Lab, seed: int, name: str, pairs: Callable[[int], list[Pair]]) -> dict[str, int]:
     """Of one seed, from disk when it was done before."""
     run, models, last = lab.run(seed), lab.models(seed), lab.rounds[-1]
-    folder = lab.folder(run, f"PPM, {name}", len(lab.problems))
+    folder = lab.folder(run, f"PPM, {name}", len(_pairs(lab, seed, held=True)))
     if not (folder / "accuracy.json").exists():
         tokenizer, prompt, checkpoints = models.tokenizer, models.prompt(last), folder / ".checkpoints"
         model, _ = train_ppm(

@@ -119,4 +119,5 @@ def _names(statement: ast.stmt) -> tuple[set[str], set[str]]:
     """Names that a statement writes, and those that it reads."""
     names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
     written = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    written |= {node.name for node in ast.walk(statement) if isinstance(node, ast.FunctionDef)}
     return written, {node.id for node in names if isinstance(node.ctx, ast.Load)}

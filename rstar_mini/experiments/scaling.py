@@ -1,4 +1,8 @@
-"""Figure 3: accuracy against tokens, for a vote, best of N, beam search and PPM-guided MCTS."""
+"""Figure 3: accuracy against tokens, for votes, best of N, beam search and PPM-guided MCTS.
+
+Best of N and beam search choose by the PPM's score, as in the paper; search as the recipe says, so a vote that the PPM
+weighs stands beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, chosen_right, greedily
 from rstar_mini.experiments.lab import Lab
 from rstar_mini.experiments.results import Findings, Grid, gap, measured
+from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection
 from rstar_mini.search.beam import beam_search
@@ -29,15 +34,25 @@ def scaling(lab: Lab) -> Findings:
         alone, how = greedily(problems, expander("greedy"), lab.recipe), Selection(lab.recipe.evaluation.selection)
         outcomes, grown = {"greedy 1": alone}, GuidedTrees(problems, expander, judge, lab.recipe)
         votes = Samples(problems, expander, "vote", lab.recipe, alone.tokens)
-        best = Samples(problems, expander, "best", lab.recipe, 2 * alone.tokens, judge)
+        took = {}
         for trees in TREES:
             outcomes[f"mcts {trees}"] = grown.until(trees).outcome(how)
             outcomes[f"vote {trees}"] = votes.until(grown.tokens).outcome(Selection.VOTE)
-            outcomes[f"best of N {trees}"] = best.until(grown.tokens).outcome(Selection.PPM)
-        return outcomes | {f"beam {width}": _beam(lab, problems, expander, judge, width) for width in TREES}
+            took[trees] = grown.tokens
+        forget(judge)  # each pays for what it reads
+        best = Samples(problems, expander, "best", lab.recipe, 2 * alone.tokens, judge)
+        for trees in TREES:
+            drawn = best.until(took[trees])
+            outcomes[f"best of N {trees}"] = drawn.outcome(Selection.PPM)
+            outcomes[f"weighted vote {trees}"] = drawn.outcome(Selection.WEIGHTED)
+        for width in TREES:
+            forget(judge)
+            outcomes[f"beam {width}"] = _beam(lab, problems, expander, judge, width)
+        return outcomes
 
     found = lab.measure("scaling", lab.models, last, ask, lambda seed: lab.models(seed).scorer(last), most=PROBLEMS)
-    names: dict[str, Sequence[int]] = {"greedy": [1], "vote": TREES, "best of N": TREES, "beam": TREES, "mcts": TREES}
+    names: dict[str, Sequence[int]] = {"greedy": [1], "vote": TREES, "weighted vote": TREES, "best of N": TREES}
+    names |= {"beam": TREES, "mcts": TREES}
     columns = tuple(names)
     rows = {
         str(step): tuple(measured(found[f"{name} {step}"]) if step in steps else None for name, steps in names.items())

@@ -27,9 +27,10 @@ SOLVED, PAIRED = "solved", "gives a preference pair"
 def uct(lab: Lab) -> Findings:
     """Trees of training problems by the policy of round 1, as round 2 would search them."""
     usual = round_budget(lab.recipe, lab.recipe.rounds[min(1, len(lab.rounds) - 1)])
+    usual = replace(usual, unvisited_first=True)
     budgets: Mapping[str, Budget] = {
         AS_IT_IS: usual,
-        RELEASED: replace(usual, unvisited_first=not usual.unvisited_first),
+        RELEASED: replace(usual, unvisited_first=False),
         "c / 4": replace(usual, c=usual.c / 4),
         "c x 4": replace(usual, c=usual.c * 4),
         "candidates / 2": replace(usual, candidates=max(1, usual.candidates // 2)),
@@ -57,7 +58,9 @@ def _of(lab: Lab, seed: int, name: str, budget: Budget) -> dict[str, Outcome]:
             trees = search(part, Expander(policy, lab.box, None, f"{seed}/experiments/uct"), budget)
             forget(policy)
             tokens = sum(tree.tokens for tree in trees)
-            paired = [float(bool(preference_pairs([tree], lab.recipe.ppm.per_side))) for tree in trees]
+            paired = [
+                float(bool(preference_pairs([tree], lab.recipe.ppm.per_side, lab.recipe.ppm.margin))) for tree in trees
+            ]
             return {SOLVED: Outcome([float(tree.solved) for tree in trees], tokens), PAIRED: Outcome(paired, tokens)}
 
         folder = lab.folder(run, f"search, {name}", len(problems))

@@ -46,21 +46,37 @@ def in_words(trajectory: Trajectory) -> Trajectory | None:
     "# Count the pens", "pens = 4 * 3" becomes "Count the pens: 4 * 3 = 12."
     """
     known: dict[str, float] = {}
-    lines = []
+    lines: list[str] = []
+    printed = None
     for step in trajectory.steps[:-1]:
         code = program([step])
         comment = " ".join(line.lstrip("# ") for line in code.splitlines() if line.startswith("#"))
-        for statement in ast.parse(code).body:
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                told = _Numbers(known).visit(statement.value)
-                value = _value(told)
-                if value is None:
+        for statement in _statements(code):
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    told = _Numbers(known).visit(value)
+                    found = _value(told)
+                    if found is None:
+                        return None
+                    known[name] = found
+                    lines.append(f"{comment}: {ast.unparse(told)} = {_short(found):g}.")
+                case ast.Expr(value=ast.Call(func=ast.Name(id="print"), args=[ast.Name(id=name)])):
+                    printed = known.get(name)
+                case _:
                     return None
-                known[statement.targets[0].id] = value
-                lines.append(f"{comment}: {ast.unparse(told)} = {_short(value):g}.")
+    if printed is None or compare(f"{_short(printed)}", trajectory.answer or "") is not Verdict.EQUAL:
+        return None
     text = "\n".join(lines) + f"\n{ANSWER}The answer is \\boxed{{{trajectory.answer}}}{END_ANSWER}"
     whole = Step(text, answer=trajectory.answer)
     return Trajectory(trajectory.problem, (whole,), trajectory.qs[-1:], trajectory.correct)
+
+
+def _statements(code: str) -> list[ast.stmt]:
+    """Of a step; one that goes on with a block of the step before has none of its own, and is told as such."""
+    try:
+        return ast.parse(code).body
+    except SyntaxError:
+        return [ast.Pass()]
 
 
 class _Numbers(ast.NodeTransformer):

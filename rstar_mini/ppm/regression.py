@@ -36,8 +36,13 @@ class ScoredSteps:
 
 
 def step_scores(trees: Iterable[Tree]) -> list[ScoredSteps]:
-    """For a PQM: every step that a rollout came through, with its Q."""
-    return [ScoredSteps(t.problem, n.steps(), n.q) for t in trees for n in t.nodes() if n.parent and n.visits]
+    """For a PQM: every step that a rollout came through, with its Q. The PPM's own score of a node is no rollout."""
+    return [
+        ScoredSteps(t.problem, n.steps(), n.q)
+        for t in trees
+        for n in t.nodes()
+        if n.parent and n.visits > (n.prior is not None)
+    ]
 
 
 def outcome_scores(trees: Iterable[Tree]) -> list[ScoredSteps]:
