@@ -1,6 +1,7 @@
 """Shared fixtures: quiet, offline, one small model for all tests that need one."""
 
 import os
+import shutil
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -26,9 +27,17 @@ def base():
     return load_base("tiny")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A whole small run, for the tests of one module."""
+@pytest.fixture(scope="session")
+def evolved(tmp_path_factory):
+    """A whole small run, which takes about ten seconds; nobody writes into it."""
     from small_runs import SMALL
 
     return rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", overrides=SMALL)
+
+
+@pytest.fixture(scope="module")
+def run(evolved, tmp_path_factory):
+    """The same, for the tests of one module to write into."""
+    path = tmp_path_factory.mktemp("runs") / "a"
+    shutil.copytree(evolved.path, path)
+    return rstar_mini.load_run(path)

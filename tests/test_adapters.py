@@ -25,7 +25,6 @@ from rstar_mini.recipes import load_recipe
 from rstar_mini.recipes.schema import PolicySettings, Ppm, Sft
 from rstar_mini.types import Problem, Step, Trajectory
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 SFT = Sft(epochs=2, batch=8, lr=1e-2, warmup=0)
 PPM = Ppm(epochs=2, batch=8, lr=1e-2, warmup=0)
 RANK = 4

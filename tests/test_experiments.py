@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from small_runs import SMALL, digests
@@ -188,3 +189,17 @@ def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path, monkeypatc
     before = digests(tmp_path)
     assert CliRunner().invoke(app, command).exit_code == 0
     assert digests(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_a_policy_with_adapters_learns_from_chosen_solutions_alone(tmp_path):
+    """To choose solutions an ORM is trained on the same base: what it has learnt is not in the policy."""
+    changes = [*SMALL, "policy.tuning=lora", "policy.lora_rank=4", "evaluation.limit=4"]
+    path = tmp_path / "a"
+    reproduce(["data"], run=path, seeds=1, limit=4, overrides=changes)
+    made = path / "experiments" / "policy-from-step-verified" / "round-1" / "policy"
+    first = (made / "adapter_model.safetensors").read_bytes()
+    shutil.rmtree(made)
+    shutil.rmtree(next((path / "evaluation").glob("policy-from-step-verified*")))
+    reproduce(["data"], run=path, seeds=1, limit=4, overrides=changes)  # the ORM is there before
+    assert (made / "adapter_model.safetensors").read_bytes() == first

@@ -17,7 +17,6 @@ from rstar_mini.plan.memory import CALIBRATION, Load, Step, search_peak, trainin
 from rstar_mini.plan.shape import shape, shape_of
 from rstar_mini.recipes import load_recipe, recipe_names
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 MEASURED = read_jsonl(Path(__file__).parent / "gpu" / "h200_memory.jsonl")
 STEP = Step("lora", 16, tokens=1024, labelled=512, recompute=False)
 

@@ -34,7 +34,6 @@ from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
 from rstar_mini.types import Problem, Step
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 PREFIX = "<code>\n# Count the pens\nall = 3 * 8\n<end_of_step>"
 
 

@@ -28,7 +28,6 @@ from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, search
 from rstar_mini.types import Tree
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 KINDS = {"Phi-3": Phi3Config, "Qwen": Qwen2Config, "smol": LlamaConfig}
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"

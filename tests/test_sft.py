@@ -15,7 +15,6 @@ from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Sft
 from rstar_mini.training import AnyModel
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 TRAJECTORIES = [solved(10**i) for i in range(6)]  # of several lengths
 
 

@@ -31,7 +31,6 @@ from rstar_mini.share.cards import publishable
 from rstar_mini.show.report import write_report
 from rstar_mini.show.tables import difference, share
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 LORA = [*SMALL, "policy.tuning=lora", "policy.lora_rank=4", "policy.adapters=merged", "sft.lr=1e-2"]
 FULL_PARTS = ["pairs", "policy", "ppm", "trajectories"]
 LORA_PARTS = ["pairs", "policy", "policy-merged", "ppm", "trajectories"]

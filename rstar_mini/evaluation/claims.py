@@ -58,7 +58,11 @@ def paper_claims(metrics: Sequence[Mapping[str, Any]]) -> list[Claim]:
     ours = {row["round"]: row for row in metrics}
     last = max(ours)
     paired = ours[last].get("evaluation", {}).get("paired", {})
-    claims = [Claim("coverage, last round over first", "2", gap_of(solved, 4, 1), _coverage(ours, last, 1))]
+    claims = [
+        Claim(
+            "coverage, last round over first", "2", gap_of(solved, 4, 1), _coverage(ours, last, 1) if last > 1 else None
+        )
+    ]
     for new in (1, 2, 3, 4):
         text = f"greedy, round {new} over {new - 1 or 'the base'}"
         claims.append(Claim(text, "3", gap_of(greedy, new, new - 1), _systems(ours, "greedy", new, new - 1)))

@@ -41,14 +41,15 @@ def _name(number: int) -> str:
 
 
 def _coverage(lab: Lab) -> Grid:
-    """Training problems with a verified solution, by level."""
+    """Training problems with a verified solution, by level; with synthesis each seed has problems of its own."""
     metrics = [{row["round"]: row for row in lab.run(seed).metrics()} for seed in lab.seeds]
-    levels = tuple(metrics[0][1]["coverage"])
+    levels = tuple(level for level in metrics[0][1]["coverage"] if all(level in row[1]["coverage"] for row in metrics))
 
     def cell(number: int, level: str) -> Cell:
         counts = [row[number]["coverage"][level] for row in metrics]
-        solved = [count["correct"] for count in counts]
-        return counted(sum(solved) / len(solved), counts[0]["n"], solved)
+        n = round(sum(count["n"] for count in counts) / len(counts))
+        solved = [n * count["correct"] / count["n"] for count in counts]
+        return counted(sum(solved) / len(solved), n, solved)
 
     rows = {_name(number): tuple(cell(number, level) for level in levels) for number in lab.rounds}
     return Grid("Training problems solved by search (%), by level", levels, rows)
