@@ -66,6 +66,7 @@ def evolve(
     run: Annotated[Path | None, typer.Option(help="The run directory; default runs/NAME.")] = None,
     rounds: Annotated[int | None, typer.Option(help="How many rounds; default all.")] = None,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Search on a Ray cluster, or 'local'.")] = None,
+    accelerate: Annotated[Path | None, typer.Option(metavar="FILE", help="Train as accelerate config says.")] = None,
     overrides: Changes = None,
     offline: Offline = False,
 ) -> None:
@@ -75,7 +76,7 @@ def evolve(
     from rstar_mini.show.tables import results_table
 
     with best_progress() as progress:
-        made = api.evolve(recipe, run, rounds, overrides or [], progress, ray)
+        made = api.evolve(recipe, run, rounds, overrides or [], progress, ray, accelerate)
     Console().print(results_table(made.metrics()))
     say(f"the run is in {made.path}; see it with: rstar-mini report {made.path}")
 

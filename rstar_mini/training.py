@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
+from datasets import Dataset
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.utils.data import Sampler
@@ -32,14 +34,34 @@ AnyModel = PreTrainedModel | PeftModel
 _WHOLE = "whole"  # the file that says that a checkpoint was written to its end
 
 
+def devices() -> int:
+    """Over how many processes torchrun or accelerate has spread this training; each has a device."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def dataset(rows: Sequence[dict[str, Any]], filler: dict[str, Any]) -> Dataset:
+    """Rows for a trainer, and after them, where devices share a step, a row that costs nothing.
+
+    It fills up the last batches: else accelerate would take the first sequences a second time.
+    """
+    return Dataset.from_list([*rows, filler] if devices() > 1 else list(rows))
+
+
+def is_first() -> bool:
+    """False in the other processes of a training that torchrun or accelerate has spread: the first one writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 class EpochSampler(Sampler[int]):
     """Sequences of like length together, in an order that depends on the seed and the epoch alone.
 
-    Transformers' own order hangs on all random numbers drawn before, which a resumed training has not drawn.
+    Transformers' own order hangs on all random numbers drawn before, which a resumed training has not drawn. At the end
+    comes the filler, until all devices have batches of `whole` sequences together.
     """
 
-    def __init__(self, sampler: LengthGroupedSampler, seed: int) -> None:
+    def __init__(self, sampler: LengthGroupedSampler, seed: int, whole: int) -> None:
         self.sampler, self.seed = sampler, seed
+        self.missing = -len(sampler) % whole
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -47,10 +69,11 @@ class EpochSampler(Sampler[int]):
         self.sampler.generator = torch.Generator().manual_seed(1_000_003 * self.seed + epoch)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.sampler)
+        yield from self.sampler
+        yield from [len(self.sampler)] * self.missing  # the filler's place
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        return len(self.sampler) + self.missing
 
 
 @contextmanager
@@ -98,10 +121,12 @@ class Resumable(Trainer):
         return (loss, None) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        sampler = super()._get_train_sampler(train_dataset)
+        sampler, devices = super()._get_train_sampler(train_dataset), self.args.world_size
         assert isinstance(sampler, LengthGroupedSampler)  # trainer_settings ask for it
-        sampler.batch_size *= self.args.world_size
-        return EpochSampler(sampler, self.args.seed)
+        sampler.batch_size *= devices
+        if devices > 1:
+            sampler.lengths = sampler.lengths[:-1]  # without the filler
+        return EpochSampler(sampler, self.args.seed, devices * self.args.train_batch_size if devices > 1 else 1)
 
 
 class CheckpointCallback(TrainerCallback):
@@ -112,14 +137,23 @@ class CheckpointCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """After each optimiser step."""
-        control.should_save = time.monotonic() - self.last >= self.seconds
+        due = time.monotonic() - self.last >= self.seconds
+        if dist.is_initialized():  # all save at the same step: when the first says so
+            said = torch.tensor(int(due), device=args.device)
+            dist.broadcast(said, 0)
+            due = bool(said)
+        control.should_save = due
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Bring the checkpoint to the disk, then mark it."""
+        self.last = time.monotonic()
+        if dist.is_initialized():
+            dist.barrier()
+        if not is_first():
+            return
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         sync_tree(folder)
         write_bytes(folder / _WHOLE, b"")
-        self.last = time.monotonic()
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -128,7 +162,7 @@ def last_checkpoint(folder: Path) -> Path | None:
     for path in folder.glob("checkpoint-*"):
         if (path / _WHOLE).exists():
             whole.append(path)
-        else:
+        elif is_first():
             shutil.rmtree(path)
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
@@ -171,8 +205,7 @@ def trainer_settings(settings: Training, seed: int, model: AnyModel) -> dict[str
     gigabyte counts, so there the optimiser's state is in 8 bits, and moves to the main memory when need be.
     """
     four_bits = bool(getattr(model, "is_loaded_in_4bit", False))
-    devices = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun and accelerate say it
-    share = max(1, settings.batch // devices)
+    share = max(1, settings.batch // devices())
     micro = min(settings.micro_batch or share, share)
     return {
         "num_train_epochs": settings.epochs,

@@ -166,18 +166,29 @@ def test_evolve_passes_its_options_on_and_prints_the_table(monkeypatch: pytest.M
 
     asked: list[Any] = []
 
-    def stub(
-        recipe: str, run: Path | None, rounds: int | None, overrides: list[str], progress: Any, ray: str | None
-    ) -> Run:
-        asked.extend([recipe, run, rounds, overrides, ray])
+    def stub(recipe: str, run: Path | None, rounds: int | None, overrides: list[str], progress: Any, *how: Any) -> Run:
+        asked.extend([recipe, run, rounds, overrides, *how])
         progress.say("at work")
         return Finished(tmp_path / "r", load_recipe("tiny"))
 
     monkeypatch.setattr(api, "evolve", stub)
-    options = "--run", "r", "--rounds", "1", "--set", "seed=1", "--set", "search.c=1", "--ray", "local"
+    options = (
+        "--run",
+        "r",
+        "--rounds",
+        "1",
+        "--set",
+        "seed=1",
+        "--set",
+        "search.c=1",
+        "--ray",
+        "local",
+        "--accelerate",
+        "two.yaml",
+    )
     result = call("evolve", "smol", *options)
     assert result.exit_code == 0
-    assert asked == ["smol", Path("r"), 1, ["seed=1", "search.c=1"], "local"]
+    assert asked == ["smol", Path("r"), 1, ["seed=1", "search.c=1"], "local", Path("two.yaml")]
     assert "at work" in result.output and "45.0" in result.output and "rstar-mini report" in result.output
 
 

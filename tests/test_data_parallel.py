@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_runs import SMALL, Until
+
+from rstar_mini.api import evolve
+from rstar_mini.errors import UserError
+from rstar_mini.files import read_json
 
 TRAIN = """
 import json, sys
@@ -31,9 +36,9 @@ torch.set_num_threads(1)
 set_seed(0)
 model, tokenizer = load_base("tiny")
 encode, prompt = cached_encoder(tokenizer.encode), Prompt()
-solved = [p for p in load_problems("generated", "train", None, ["money"], [1, 2, 3]) if p.solution][:24]
+solved = [p for p in load_problems("generated", "train", None, ["money"], [1, 2, 3]) if p.solution][:21]
 steps = [split_steps(problem.solution) for problem in solved]
-how = {"batch": 8, "micro_batch": batch, "lr": 1e-3, "warmup": 1, "epochs": 1.0}
+how = {"batch": 8, "micro_batch": batch, "lr": 1e-3, "warmup": 1, "epochs": 2.0}
 if part == "sft":
     model = with_lora(model, 4)
     rows = [encode_trajectory(encode, prompt(p.question), s, True) for p, s in zip(solved, steps)]
@@ -67,10 +72,54 @@ def trained(folder: Path, part: str, micro: int, processes: int) -> dict[str, li
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["sft", "ppm"])
 def test_two_processes_take_the_steps_of_one(tmp_path, part):
-    """Of each step of 8 sequences a process has 4, of which it reads 2 at a time."""
+    """Of each step of 8 sequences a process has 4, of which it reads 2 at a time; the third step has 5 in all."""
     alone = trained(tmp_path / "alone", part, 8, 1)
-    assert len(alone["loss"]) == 3
+    assert len(alone["loss"]) == 6
     for name, micro, processes in (("micro", 2, 1), ("two", 4, 2), ("two-micro", 2, 2)):
         found = trained(tmp_path / name, part, micro, processes)
         assert found["loss"] == pytest.approx(alone["loss"], abs=1e-5), name
-        assert found["weights"] == pytest.approx(alone["weights"], abs=1e-3), name
+        assert found["weights"] == pytest.approx(alone["weights"], abs=2e-2), name  # sums over whole tensors
+
+
+TWO = """
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_GPU
+gpu_ids: all
+machine_rank: 0
+main_training_function: main
+mixed_precision: 'no'
+num_machines: 1
+num_processes: 2
+rdzv_backend: static
+same_network: true
+use_cpu: false
+"""
+
+
+@pytest.mark.slow
+def test_a_round_whose_trainings_accelerate_spreads(tmp_path, evolved):
+    """Two processes; there is no GPU, so they use the processor."""
+    (tmp_path / "two.yaml").write_text(TWO)
+    told = Until("never")
+    made = evolve("tiny", tmp_path / "run", 1, SMALL, told, accelerate=tmp_path / "two.yaml")
+    assert {"round 1: policy", "round 1: PPM"} <= told.stages.keys()
+    assert made.verify() == []
+    for part in ("policy", "ppm"):
+        found, expected = (read_json(run.round(1) / f"{part}-log.json")["curve"] for run in (made, evolved))
+        assert [row["loss"] for row in found] == pytest.approx([row["loss"] for row in expected], abs=1e-5)
+    assert not list(made.path.rglob(".*-checkpoints"))
+    assert [event["event"] for event in made.events.rows()].count("policy trained") == 1
+
+
+@pytest.mark.slow
+def test_a_spread_training_that_fails_says_why(tmp_path):
+    (tmp_path / "two.yaml").write_text(TWO)
+    changes = [*SMALL, "sft.lr=1e30", "sft.warmup=0"]
+    with pytest.raises(UserError, match="two.yaml failed: .*lower lr"):
+        evolve("tiny", tmp_path / "run", 1, changes, accelerate=tmp_path / "two.yaml")
+
+
+def test_a_configuration_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UserError, match="there is no such file"):
+        evolve("tiny", tmp_path / "run", 1, SMALL, accelerate=tmp_path / "none.yaml")
+    assert not (tmp_path / "run").exists()

@@ -115,9 +115,9 @@ class Comparison:
             outcomes = self._kept(f"{name} of {run.path} {made}", ask)
         return [Standing(f"{name}, {system}", sum(o.correct), len(o.correct)) for system, o in outcomes.items()]
 
-    def _replies(self, name: str, load: Callable[[], Policy]) -> Standing:
+    def _replies(self, name: str, load: Callable[[], Policy], where: str = "") -> Standing:
         with closing(load()) as policy:
-            outcome = self._kept(name, lambda problems: {"chat": chat_answers(problems, policy)})["chat"]
+            outcome = self._kept(f"{name} {where}", lambda problems: {"chat": chat_answers(problems, policy)})["chat"]
         return Standing(name, sum(outcome.correct), len(outcome.correct))
 
     def _kept(self, name: str, ask: Callable[[Sequence[Problem]], dict[str, Outcome]]) -> dict[str, Outcome]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import platform
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -20,49 +19,49 @@ from typing import Any
 import torch
 
 from rstar_mini.cluster.pool import Cluster
-from rstar_mini.code_cot import split_steps
-from rstar_mini.errors import UserError
+from rstar_mini.cluster.train import launch
 from rstar_mini.evaluation.shards import HeldOut
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evolution.budget import budget_line, spent
 from rstar_mini.evolution.capacity import FILE
-from rstar_mini.evolution.harvest import harvest, held_back
+from rstar_mini.evolution.harvest import harvest
+from rstar_mini.evolution.learning import Learner, Part
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import gather
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import SearchShards, ShardSearch, search_round
 from rstar_mini.evolution.synthesis import Synthesizer
 from rstar_mini.fetch.room import hub_repos
-from rstar_mini.files import read_json, read_jsonl
-from rstar_mini.finetune.sft import train_policy
+from rstar_mini.files import read_json
 from rstar_mini.plan.here import check_memory
-from rstar_mini.ppm.model import pair_accuracy, train_ppm
 from rstar_mini.progress import Progress
 from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
-from rstar_mini.types import Problem, Trajectory
-
-
-def trajectory_from_row(row: dict[str, Any]) -> Trajectory:
-    """A row of trajectories.jsonl as a trajectory."""
-    return Trajectory(Problem.from_json(row["problem"]), tuple(split_steps(row["completion"])), tuple(row["qs"]), True)
+from rstar_mini.types import Problem
 
 
 class Evolution:
     """A run at work: its problems, its base model and its sandbox, and the rounds that have to be done.
 
     Problems and base model are loaded first, so that nothing is written when one of them is wrong. With a cluster, its
-    actors search and evaluate; models are trained here.
+    actors search and evaluate; with a configuration of accelerate, this spreads the trainings.
 
     Raises:
         UserError: problems, base model or run directory are not usable.
     """
 
     def __init__(
-        self, recipe: Recipe, path: Path, box: Sandbox, progress: Progress, cluster: Cluster | None = None
+        self,
+        recipe: Recipe,
+        path: Path,
+        box: Sandbox,
+        progress: Progress,
+        cluster: Cluster | None = None,
+        accelerate: Path | None = None,
     ) -> None:
         torch.set_num_threads(recipe.threads)
-        self.recipe, self.box, self.progress, self.cluster = recipe, box, progress, cluster
+        self.recipe, self.box, self.progress = recipe, box, progress
+        self.cluster, self.accelerate = cluster, accelerate
         for repo in hub_repos(recipe):
             repo.snapshot(progress)
         self.gathered = gather(recipe)
@@ -116,9 +115,9 @@ class Evolution:
             metrics |= self._curate()
         else:
             metrics |= self._search(number)
-            metrics |= self._train_policy(number, folder)
+            metrics |= self._learn(number, "policy")
             if self.recipe.method == "mcts":
-                metrics |= self._train_ppm(number, folder)
+                metrics |= self._learn(number, "ppm")
         metrics["evaluation"] = self._evaluate(number)
         self.run.write_json(folder / "metrics.json", metrics)
 
@@ -148,59 +147,18 @@ class Evolution:
         with closing(policy):
             yield ShardSearch(self.recipe, number, policy, scorer, self.box, self.progress)
 
-    def _train_policy(self, number: int, folder: Path) -> dict[str, Any]:
-        """Section 3.2: from the base model, on the best trajectories of this round's trees."""
-        log, checkpoints = folder / "policy-log.json", folder / ".policy-checkpoints"
+    def _learn(self, number: int, part: Part) -> dict[str, Any]:
+        """Train the policy or the PPM, here or as accelerate spreads it; what became of it."""
+        log = self.run.round(number) / f"{part}-log.json"
         if not log.exists():
-            trajectories = [trajectory_from_row(row) for row in read_jsonl(folder / "trajectories.jsonl")]
-            if not trajectories:
-                raise UserError(
-                    f"round {number} solved no problem, so there is nothing to train on; "
-                    "give more rollouts or easier problems"
-                )
-            with self.run.timed("policy trained", round=number):
-                model, curve = train_policy(
-                    self.models.policy_to_train(self.recipe.seed + number),
-                    self.models.tokenizer,
-                    self.models.prompt(number),
-                    trajectories,
-                    self.recipe.sft,
-                    self.recipe.seed + number,
-                    self.progress,
-                    checkpoints,
-                    f"round {number}: policy",
-                )
-            self.run.write_model(model, folder / "policy")
-            self.run.write_json(log, {"curve": curve})
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        return {"sft": _curve_ends(log)}
-
-    def _train_ppm(self, number: int, folder: Path) -> dict[str, Any]:
-        """Section 3.3: from this round's policy, on the pairs of all rounds so far; some problems are held out.
-
-        Of all rounds, because the better the policy, the fewer wrong steps its own trees have to show.
-        """
-        log, checkpoints = folder / "ppm-log.json", folder / ".ppm-checkpoints"
-        if not log.exists():
-            pairs = [pair for earlier in range(1, number + 1) for pair in self.run.pairs(earlier)]
-            held = {p.id for p in held_back(self.problems, self.recipe.ppm.validation)}
-            training = [pair for pair in pairs if pair.problem.id not in held]
-            if not training:
-                raise UserError(
-                    f"round {number} gave no preference pair: every tree was all right or all wrong; give more rollouts"
-                )
-            prompt, tokenizer = self.models.prompt(number), self.models.tokenizer
-            seed, name = self.recipe.seed + number, f"round {number}: PPM"
-            with self.run.timed("PPM trained", round=number):
-                fresh = self.models.ppm_to_train(number, seed)
-                model, curve = train_ppm(
-                    fresh, tokenizer, prompt, training, self.recipe.ppm, seed, self.progress, checkpoints, name
-                )
-            accuracy = pair_accuracy(model, tokenizer, prompt, [pair for pair in pairs if pair.problem.id in held])
-            self.run.write_model(model, folder / "ppm")
-            self.run.write_json(log, {"curve": curve, "accuracy": accuracy})
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        return {"ppm": _curve_ends(log), "ppm_accuracy": read_json(log)["accuracy"]}
+            if self.accelerate:
+                launch(self.accelerate, self.run.path, number, part, self.progress)
+            else:
+                Learner(self.run, self.models, self.problems, self.progress).learn(number, part)
+        made = read_json(log)
+        curve = made["curve"]
+        ends = {"steps": curve[-1]["step"], "first_loss": curve[0]["loss"], "last_loss": curve[-1]["loss"]}
+        return {"sft": ends} if part == "policy" else {"ppm": ends, "ppm_accuracy": made["accuracy"]}
 
     def _evaluate(self, number: int) -> dict[str, Any]:
         """Held-out problems: greedy, vote and PPM-guided search with this round's models."""
@@ -213,9 +171,3 @@ class Evolution:
         summary = summarise(problems, outcomes, seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")
         return summary
-
-
-def _curve_ends(log: Path) -> dict[str, Any]:
-    """Steps, first and last loss of a training."""
-    curve = read_json(log)["curve"]
-    return {"steps": curve[-1]["step"], "first_loss": curve[0]["loss"], "last_loss": curve[-1]["loss"]}

@@ -13,9 +13,10 @@ import torch
 
 from rstar_mini.evaluation.shards import HeldOut, evaluation_folder
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
+from rstar_mini.evolution.learning import trajectory_from_row
 from rstar_mini.evolution.models import Loaded, Models
 from rstar_mini.evolution.problems import heldout
-from rstar_mini.evolution.rounds import Evolution, trajectory_from_row
+from rstar_mini.evolution.rounds import Evolution
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import read_jsonl
 from rstar_mini.finetune.sft import train_policy

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase, set_seed
@@ -16,7 +15,7 @@ from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Sft, Training
-from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings
+from rstar_mini.training import AnyModel, Resumable, dataset, run_trainer, trainer_settings
 from rstar_mini.types import Step, Trajectory
 
 IGNORED = -100  # label on which no loss is taken
@@ -70,7 +69,8 @@ def sft_trainer(
     """TRL's trainer for rows that are token ids and labels already; also used to pretrain."""
     arguments = trainer_settings(settings, seed, model)
     config = SFTConfig(str(checkpoints), dataset_kwargs={"skip_prepare_dataset": True}, **arguments)
-    return PolicyTrainer(model, config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
+    filler = {"input_ids": rows[0]["input_ids"][:2], "labels": [IGNORED] * 2}
+    return PolicyTrainer(model, config, train_dataset=dataset(rows, filler), processing_class=tokenizer)
 
 
 class PolicyTrainer(Resumable, SFTTrainer):

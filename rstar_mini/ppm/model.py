@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 from torch.nn.utils.rnn import pad_sequence
@@ -24,7 +23,7 @@ from rstar_mini.ppm.pairs import Pair
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
-from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings
+from rstar_mini.training import AnyModel, Resumable, dataset, run_trainer, trainer_settings
 
 
 def reward(logits: Tensor) -> Tensor:
@@ -43,7 +42,7 @@ def pair_loss(chosen: Tensor, rejected: Tensor, weights: Tensor) -> Tensor:
         chosen, rejected: [pairs] rewards in [-1, 1].
         weights: [pairs].
     """
-    return -(weights * logsigmoid(chosen - rejected)).sum() / weights.sum()
+    return -(weights * logsigmoid(chosen - rejected)).sum() / weights.sum().clamp(min=1e-12)
 
 
 def ppm_from_policy(policy: PreTrainedModel, seed: int = 0) -> PreTrainedModel:
@@ -176,7 +175,7 @@ def ppm_trainer(
         model,
         RewardConfig(str(checkpoints), **trainer_settings(settings, seed, model)),
         data_collator=shared_prefixes,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=dataset(rows, rows[0] | {"weight": 0.0}),
         processing_class=tokenizer,
     )
 
