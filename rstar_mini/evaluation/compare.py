@@ -97,7 +97,9 @@ class Comparison:
 
     def endpoint(self, url: str, served_model: str) -> Standing:
         """A model behind an OpenAI-compatible chat endpoint, one reply a problem."""
-        return self._replies(f"{served_model} at {url}", lambda: ChatEndpoint(url, served_model, Prompt(ASK), THOUGHT))
+        return self._replies(
+            f"{served_model} (endpoint)", lambda: ChatEndpoint(url, served_model, Prompt(ASK), THOUGHT), url
+        )
 
     def run(self, run: Run) -> list[Standing]:
         """The last round of a run: greedy, vote and search, at equal tokens."""
