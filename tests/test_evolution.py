@@ -59,7 +59,7 @@ def test_going_on_with_a_finished_run_changes_nothing(run):
     ("stage", "done", "folder"),
     [
         ("round 1: search", 9, "round-1/trees"),
-        ("round 1, seed 0: held-out problems", 8, "evaluation/round-1-seed-0-n-12"),
+        pytest.param("round 1, seed 0: held-out problems", 8, "evaluation/round-1-seed-0-n-12", marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_ends_like_one_that_was_not(run, tmp_path, stage, done, folder):
