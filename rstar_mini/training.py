@@ -59,7 +59,7 @@ class EpochSampler(Sampler[int]):
     comes the filler, until all devices have batches of `whole` sequences together.
     """
 
-    def __init__(self, sampler: LengthGroupedSampler, seed: int, whole: int) -> None:
+    def __init__(self, sampler: LengthGroupedSampler, seed: int, whole: int = 1) -> None:
         self.sampler, self.seed = sampler, seed
         self.missing = -len(sampler) % whole
         self.set_epoch(0)
@@ -121,12 +121,13 @@ class Resumable(Trainer):
         return (loss, None) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        sampler, devices = super()._get_train_sampler(train_dataset), self.args.world_size
+        sampler = super()._get_train_sampler(train_dataset)
         assert isinstance(sampler, LengthGroupedSampler)  # trainer_settings ask for it
-        sampler.batch_size *= devices
-        if devices > 1:
-            sampler.lengths = sampler.lengths[:-1]  # without the filler
-        return EpochSampler(sampler, self.args.seed, devices * self.args.train_batch_size if devices > 1 else 1)
+        if devices() == 1:
+            return EpochSampler(sampler, self.args.seed)
+        sampler.batch_size *= devices()
+        sampler.lengths = sampler.lengths[:-1]  # without the filler
+        return EpochSampler(sampler, self.args.seed, devices() * self.args.train_batch_size)
 
 
 class CheckpointCallback(TrainerCallback):
@@ -146,14 +147,13 @@ class CheckpointCallback(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Bring the checkpoint to the disk, then mark it."""
-        self.last = time.monotonic()
         if dist.is_initialized():
             dist.barrier()
-        if not is_first():
-            return
-        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        sync_tree(folder)
-        write_bytes(folder / _WHOLE, b"")
+        if is_first():
+            folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+            sync_tree(folder)
+            write_bytes(folder / _WHOLE, b"")
+        self.last = time.monotonic()
 
 
 def last_checkpoint(folder: Path) -> Path | None:
