@@ -16,7 +16,7 @@ from rich.console import Console
 
 from rstar_mini.code_cot import output_block
 from rstar_mini.errors import UserError
-from rstar_mini.evaluation.statistics import interval, paired_bootstrap
+from rstar_mini.evaluation.statistics import bootstrap, interval, paired_bootstrap
 from rstar_mini.evolution.run import Run
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.recipes import load_recipe
@@ -150,11 +150,37 @@ def test_bootstrap_agrees_with_the_normal_approximation() -> None:
 
 def test_bootstrap_is_paired_seeded_and_signed() -> None:
     a, b = [True, False] * 50, [False, True] * 50
-    assert paired_bootstrap(a, a, seed=1) == (0.0, 0.0, 0.0)
     assert paired_bootstrap(a, b, seed=1) == paired_bootstrap(a, b, seed=1)
     mean, low, high = paired_bootstrap(a, b, seed=1)
     assert mean == 0.0 and low < 0 < high
-    assert paired_bootstrap([True] * 9, [False] * 9, seed=0, draws=10) == (1.0, 1.0, 1.0)
+    mean, low, high = paired_bootstrap([True] * 9, [False] * 9, seed=0)
+    assert mean == 1.0 and 0 < low < high <= 1
+
+
+@pytest.mark.parametrize("n", [20, 200, 2000])
+def test_a_difference_is_settled_by_as_few_problems_as_the_sign_test_allows(n: int) -> None:
+    """Six to none has a chance of 0.03 under no difference, five to none 0.06."""
+
+    def low(wins: int, losses: int = 0) -> float:
+        won = [1] * wins + [-1] * losses + [0] * (n - wins - losses)
+        return paired_bootstrap(won, [0] * n, seed=0)[1]
+
+    assert low(5) <= 0 < low(6)
+    assert low(8, 2) <= 0 < low(10, 2)  # 0.11 and 0.04
+
+
+def test_no_difference_on_few_problems_leaves_room_for_one() -> None:
+    same = [1, 0] * 10
+    mean, low, high = paired_bootstrap(same, same, seed=0)
+    assert mean == 0 and low == -high < 0
+
+
+def test_bootstrap_of_a_mean_agrees_with_the_normal_approximation() -> None:
+    values = [0, 5, 10] * 300
+    spread = 1.96 * (50 / 3 / 900) ** 0.5
+    assert bootstrap(values, seed=0) == pytest.approx((5, 5 - spread, 5 + spread), abs=0.03)
+    with pytest.raises(ValueError, match="at least one"):
+        bootstrap([], seed=0)
 
 
 @pytest.mark.parametrize(("a", "b"), [([True], [True, False]), ([], [])])

@@ -42,22 +42,43 @@ def unpaired_difference(a: tuple[float, int], b: tuple[float, int]) -> tuple[flo
     return p - q, p - q - below, p - q + above
 
 
+def bootstrap(values: Sequence[float], seed: int, draws: int = 10_000) -> tuple[float, float, float]:
+    """Mean of one value a problem with its 95 % percentile interval: (mean, low, high).
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("a mean needs at least one value")
+    return float(np.mean(values)), *_percentiles(np.asarray(values, dtype=float), seed, draws)
+
+
 def paired_bootstrap(
     a: Sequence[float], b: Sequence[float], seed: int, draws: int = 10_000
 ) -> tuple[float, float, float]:
     """Difference in accuracy of `a` over `b` on the same problems with its 95 % interval: (mean, low, high).
 
-    An entry is right (1), wrong (0), or the share of seeds under which the problem was right. There are few distinct
-    differences, so a resample of the problems is a multinomial draw of how often each occurs: the same distribution as
-    drawing problem by problem, for much less work.
+    An entry is right (1), wrong (0), or the share of seeds under which the problem was right. One problem won and one
+    lost are added to those drawn from, as Bonett and Price (2012) add them to their interval of a paired difference:
+    percentiles alone would call four wins to none settled, which a sign test gives one chance in eight. So it takes six.
 
     Raises:
         ValueError: the lists are empty or of different lengths.
     """
     if len(a) != len(b) or not a:
         raise ValueError(f"paired lists must be of one length and not empty, not {len(a)} and {len(b)}")
-    n = len(a)
-    values, counts = np.unique(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), return_counts=True)
-    means = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ values / n
+    won = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    return float(won.mean()), *_percentiles(np.append(won, [1.0, -1.0]), seed, draws)
+
+
+def _percentiles(values: np.ndarray, seed: int, draws: int) -> tuple[float, float]:
+    """Where 95 % of the means of resamples lie.
+
+    There are few distinct values, so a resample is a multinomial draw of how often each occurs: the same distribution
+    as drawing value by value, for much less work.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    n = len(values)
+    means = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ distinct / n
     low, high = np.percentile(means, [2.5, 97.5])
-    return float(counts @ values / n), float(low), float(high)
+    return float(low), float(high)
