@@ -60,7 +60,7 @@ def paired_bootstrap(
 
     An entry is right (1), wrong (0), or the share of seeds under which the problem was right. One problem won and one
     lost are added to those drawn from, as Bonett and Price (2012) add them to their interval of a paired difference:
-    percentiles alone would call four wins to none settled, which a sign test gives one chance in eight. So it takes six.
+    percentiles alone would call four wins to none settled, which by a sign test is luck once in eight times. Six are.
 
     Raises:
         ValueError: the lists are empty or of different lengths.

@@ -1,0 +1,64 @@
+"""README.md's tables of results, written from the shipped results: `python -m rstar_mini.show.readme`.
+
+A block begins with `<!-- results NAME: PART -->` and ends with `<!-- end -->`. NAME is a folder of `data/results/`, and
+PART is an experiment, `claims` of all its experiments, or `metrics` of its run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rstar_mini.errors import UserError
+from rstar_mini.experiments.page import CLAIM_HEADERS, cell_text, claim_cells
+from rstar_mini.experiments.results import Grid, Result, read_results
+from rstar_mini.files import read_json
+from rstar_mini.paths import data_file
+from rstar_mini.show.tables import HEADERS, result_cells
+
+_BLOCK = re.compile(r"(<!-- results (\S+): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def with_results(text: str, results: Path) -> str:
+    """The text with each block written again from the folders of `results`.
+
+    Raises:
+        UserError: a block names what is not there.
+    """
+
+    def block(found: re.Match[str]) -> str:
+        opening, name, part, end = found.groups()
+        return f"{opening}\n{_part(results / name, part)}\n\n{end}"
+
+    return _BLOCK.sub(block, text)
+
+
+def _part(folder: Path, part: str) -> str:
+    if part == "metrics":
+        rows = map(result_cells, read_json(folder / "metrics.json"))
+        return _table(HEADERS, rows)
+    found = {result.name: result for result in read_results(folder)}
+    if part == "claims":
+        return _table(CLAIM_HEADERS, (claim_cells(claim) for result in found.values() for claim in result.claims))
+    if part not in found:
+        raise UserError(f"{folder} has no results of '{part}'; it has {', '.join(found) or 'none'}, claims and metrics")
+    return "\n\n".join(_grid(found[part], grid) for grid in found[part].grids)
+
+
+def _grid(result: Result, grid: Grid) -> str:
+    sizes = sorted({cell.n for cells in grid.rows.values() for cell in cells if cell})
+    n, seeds = ", ".join(f"{size:,}" for size in sizes), ", ".join(map(str, result.seeds))
+    caption = f"{grid.title}; n = {n}, seeds {seeds}; `{result.command}`"
+    return f"{caption}\n\n" + _table(
+        ("", *grid.columns), ((name, *map(cell_text, row)) for name, row in grid.rows.items())
+    )
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headers, ["---"] * len(headers), *rows))
+
+
+if __name__ == "__main__":
+    readme = data_file("results").parent.parent / "README.md"
+    readme.write_text(with_results(readme.read_text(), data_file("results")))

@@ -1,0 +1,59 @@
+"""README.md shows the shipped results, and nothing that is not in them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rstar_mini.errors import UserError
+from rstar_mini.evaluation.claims import Claim
+from rstar_mini.experiments.results import Cell, Grid, Result
+from rstar_mini.files import write_json
+from rstar_mini.paths import data_file
+from rstar_mini.show.readme import with_results
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Path:
+    cell = Cell(84.12, 82.44, 85.61, 2000, (84.0, 84.24))
+    grid = Grid("Right (%)", ("greedy", "mcts"), {"base": (cell, None)})
+    claim = Claim("mcts over greedy", "6", 1.2, (0.01, -0.004, 0.02))
+    result = Result("rounds", "Rounds", "tiny", (0, 1), "rstar-mini reproduce rounds", (6,), (grid,), (claim,))
+    (tmp_path / "tiny").mkdir()
+    write_json(tmp_path / "tiny" / "rounds.json", result.to_json())
+    counts = {"correct": 44, "n": 250}
+    held_out = {"n": 250, "seed": 0, "systems": {"greedy": counts}, "paired": {}}
+    write_json(tmp_path / "tiny" / "metrics.json", [{"round": 1, "evaluation": held_out, "ppm_accuracy": counts}])
+    return tmp_path
+
+
+def block(part: str) -> str:
+    return f"# Title\n\n<!-- results tiny: {part} -->\nold\n<!-- end -->\nafter\n"
+
+
+def test_a_block_is_written_from_the_results_and_the_rest_is_left(shipped: Path) -> None:
+    text = with_results(block("rounds") + block("claims") + block("metrics"), shipped)
+    assert "old" not in text and text.count("# Title\n") == text.count("\nafter\n") == 3
+    assert "| base | 84.1 [82.4, 85.6] | - |" in text
+    assert "Right (%); n = 2,000, seeds 0, 1; `rstar-mini reproduce rounds`" in text
+    assert "| mcts over greedy | 6 | +1.2 | +1.0 [-0.4, +2.0] | not settled |" in text
+    assert "| 1 | 17.6 [13.4, 22.8] | - | - | - | - | 17.6 [13.4, 22.8] |" in text
+    assert with_results(text, shipped) == text
+
+
+def test_a_block_of_an_experiment_that_is_not_there_is_refused(shipped: Path) -> None:
+    with pytest.raises(UserError, match="no results of 'ppm'; it has rounds, claims and metrics"):
+        with_results(block("ppm"), shipped)
+
+
+def test_readme_shows_what_the_shipped_results_say() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert with_results(text, data_file("results")) == text, "run python -m rstar_mini.show.readme"
+
+
+def test_every_block_of_results_has_an_end() -> None:
+    text = (ROOT / "README.md").read_text()
+    opened = re.findall(r"<!-- results .* -->|<!-- end -->", text)
+    assert all((mark == "<!-- end -->") == bool(i % 2) for i, mark in enumerate(opened)) and len(opened) % 2 == 0
