@@ -47,7 +47,7 @@ def evolve(
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
     ray: str | None = None,
-    accelerate: Path | None = None,
+    accelerate: str | None = None,
 ) -> Run:
     """Run the rounds of self-evolution, or go on with a run that was interrupted (section 3.4).
 
@@ -57,7 +57,7 @@ def evolve(
         rounds: how many rounds; default all of the recipe's.
         overrides: "key=value" changes to the recipe.
         ray: the address of a Ray cluster that searches, or "local" for one on this machine; default this process.
-        accelerate: a configuration of accelerate, which then spreads the trainings over devices.
+        accelerate: a shipped configuration of accelerate or a file, which spreads the trainings over devices.
 
     Raises:
         UserError: the recipe, the problems, the run directory or the cluster are not usable, in one line.
@@ -68,17 +68,19 @@ def evolve(
         raise UserError(f"--rounds {rounds}: the recipe '{settings.name}' has rounds 1 to {total}")
     if settings.policy.url:
         check_address(settings.policy.url)
-    if accelerate and not accelerate.is_file():
-        raise UserError(f"--accelerate {accelerate}: there is no such file; make one with: accelerate config")
     from rstar_mini.cluster.pool import Cluster
+    from rstar_mini.cluster.train import configuration_file, machines_of
     from rstar_mini.evolution.rounds import Evolution
     from rstar_mini.sandbox import Sandbox
 
+    spread = configuration_file(accelerate) if accelerate else None
+    if spread and not ray and machines_of(spread)[0] > 1:
+        raise UserError(f"--accelerate {accelerate}: it is for several machines; say with --ray where they are")
     path = Path(run) if run else Path("runs") / settings.name
     with ExitStack() as opened:
         cluster = opened.enter_context(Cluster(ray)) if ray else None
         box = opened.enter_context(Sandbox(**settings.sandbox.model_dump()))
-        evolution = Evolution(settings, path, box, progress or Silent(), cluster, accelerate)
+        evolution = Evolution(settings, path, box, progress or Silent(), cluster, spread)
         evolution.evolve(rounds or total)
     return evolution.run
 

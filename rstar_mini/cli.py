@@ -66,7 +66,9 @@ def evolve(
     run: Annotated[Path | None, typer.Option(help="The run directory; default runs/NAME.")] = None,
     rounds: Annotated[int | None, typer.Option(help="How many rounds; default all.")] = None,
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Search on a Ray cluster, or 'local'.")] = None,
-    accelerate: Annotated[Path | None, typer.Option(metavar="FILE", help="Train as accelerate config says.")] = None,
+    accelerate: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Train as this configuration of accelerate says.")
+    ] = None,
     overrides: Changes = None,
     offline: Offline = False,
 ) -> None:
@@ -167,18 +169,20 @@ def bench(
 def plan(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")] = "tiny",
     gpu: Annotated[str, typer.Option(help="t4, 3090, 4090, a100-40, h100, h200, or cpu: this machine.")] = "cpu",
+    gpus: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
+    price: Annotated[float | None, typer.Option(min=0, help="Of one of them for an hour.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")
     ] = None,
 ) -> None:
-    """Say what a recipe takes, before anything is downloaded: memory of each step, tokens, hours, disk."""
+    """Say what a recipe takes, before anything is downloaded: memory of each step, tokens, hours, disk, cost."""
     from rstar_mini.plan import plan as foretell
     from rstar_mini.recipes import load_recipe
     from rstar_mini.show.tables import costs_table, needs_table
 
-    made = foretell(load_recipe(recipe, overrides or []), gpu)
+    made = foretell(load_recipe(recipe, overrides or []), gpu, gpus)
     Console().print(needs_table(made))
-    Console().print(costs_table(made))
+    Console().print(costs_table(made, price))
     if not made.fits:
         raise typer.Exit(1)
 

@@ -16,6 +16,8 @@ import torch.distributed as dist
 from datasets import Dataset
 from peft import PeftModel
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.tensor import DTensor
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -87,6 +89,19 @@ def called(model: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
         del model.forward
         if before:
             model.forward = before
+
+
+def whole_weights(model: AnyModel) -> dict[str, Any] | None:
+    """The weights of a model that FSDP has spread over devices, or of its adapters, gathered on the first process.
+
+    None where every device has the whole model. All processes must call it together.
+    """
+    if not any(isinstance(parameter, DTensor) for parameter in model.parameters()):
+        return None
+    own = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}  # a tied weight under one name
+    adapters = isinstance(model, PeftModel)
+    how = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=adapters)
+    return {name: weight for name, weight in get_model_state_dict(model, options=how).items() if name in own}
 
 
 class Resumable(Trainer):

@@ -11,6 +11,7 @@ from rstar_mini.api import evolve
 from rstar_mini.cli import app
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.status import status
+from rstar_mini.files import read_json
 from rstar_mini.progress import Silent
 
 CHANGES = [*SMALL, "search.shard=4", "threads=1"]
@@ -103,3 +104,80 @@ def test_no_cluster_at_the_address(tmp_path, address):
     with pytest.raises(UserError, match=f"--ray {address}: .*; give host:port"):
         evolve("tiny", tmp_path / "run", 1, CHANGES, ray=address)
     assert not (tmp_path / "run").exists()
+
+
+LONGER = ["sft.batch=8", "sft.epochs=2", "sft.checkpoint_seconds=0", "ppm.batch=8"]
+TWO_MACHINES = """
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_GPU
+gpu_ids: all
+machine_rank: 0
+main_training_function: main
+mixed_precision: 'no'
+num_machines: 2
+num_processes: 2
+rdzv_backend: static
+same_network: true
+use_cpu: false
+"""
+
+
+class AfterSteps(Silent):
+    """Does something once, after two steps of the policy's training; keeps the steps of all trainings."""
+
+    def __init__(self, act):
+        self.act, self.said, self.steps, self.now = act, [], {}, ""
+
+    def stage(self, name, total):
+        self.now = name
+        self.steps[name] = 0
+
+    def advance(self, amount=1):
+        self.steps[self.now] += amount
+        if self.now == "round 1: policy" and self.steps[self.now] == 2 and self.act:
+            act, self.act = self.act, None
+            act()
+
+    def say(self, text):
+        self.said.append(text)
+
+
+def launches():
+    """Processes that accelerate has started."""
+    return [p for p in psutil.process_iter(["cmdline"]) if "rstar_mini.cluster.train" in (p.info["cmdline"] or [])]
+
+
+@pytest.mark.ray
+def test_training_on_two_machines_of_which_one_is_lost(tmp_path, machines):
+    """The losses of one process; the training goes on from its checkpoint when another machine has come."""
+    (tmp_path / "two.yaml").write_text(TWO_MACHINES)
+    one = evolve("tiny", tmp_path / "one", 1, [*CHANGES, *LONGER])
+
+    def lose():
+        machines.remove_node(machines.worker_nodes.pop(), allow_graceful=False)
+        machines.add_node(num_cpus=1, object_store_memory=100 << 20)
+
+    progress, how = AfterSteps(lose), {"ray": machines.address, "accelerate": str(tmp_path / "two.yaml")}
+    two = evolve("tiny", tmp_path / "two", 1, [*CHANGES, *LONGER], progress, **how)
+    assert progress.act is None and any("a machine was lost while training" in line for line in progress.said)
+    for part in ("policy", "ppm"):
+        curves = [read_json(run.round(1) / f"{part}-log.json")["curve"] for run in (one, two)]
+        assert [row["loss"] for row in curves[0]] == pytest.approx([row["loss"] for row in curves[1]], abs=1e-5)
+    assert two.verify() == [] and not launches()
+
+
+@pytest.mark.ray
+def test_training_on_two_machines_is_interrupted(tmp_path, machines):
+    """Nothing goes on in the background."""
+    (tmp_path / "two.yaml").write_text(TWO_MACHINES)
+
+    def stop():
+        raise KeyboardInterrupt
+
+    how = {"ray": machines.address, "accelerate": str(tmp_path / "two.yaml")}
+    with pytest.raises(KeyboardInterrupt):
+        evolve("tiny", tmp_path / "run", 1, [*CHANGES, *LONGER], AfterSteps(stop), **how)
+    _, alive = psutil.wait_procs(launches(), timeout=20)
+    assert not alive
+    assert list((tmp_path / "run" / "round-1" / ".policy-checkpoints").glob("checkpoint-*"))
+    assert evolve("tiny", tmp_path / "run", 1, [*CHANGES, *LONGER], **how).verify() == []

@@ -1,4 +1,7 @@
-"""Training on two devices takes the steps that it takes on one: two processes on the CPU, joined by gloo."""
+"""Training on two devices takes the steps that it takes on one: two processes on the CPU, joined by gloo.
+
+Data-parallel, and with weights, gradients and optimiser spread over the two (FSDP).
+"""
 
 import json
 import os
@@ -7,9 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+from safetensors.torch import load_file
 from small_runs import SMALL, Until
 
 from rstar_mini.api import evolve
+from rstar_mini.cluster.train import SHIPPED, configuration_file, machines_of
 from rstar_mini.errors import UserError
 from rstar_mini.files import read_json
 
@@ -58,6 +64,34 @@ if trainer.is_world_process_zero():
 """
 
 
+FSDP = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+}
+# Accelerate spreads weights over GPUs only; torch can over processors as well, so it is told that these are GPUs.
+AS_GPUS = """
+import os
+if os.environ.get("ACCELERATE_USE_FSDP") == "true":
+    from accelerate import PartialState
+    from accelerate.utils import DistributedType
+    begin = PartialState.__init__
+    def as_gpus(self, *args, **kwargs):
+        begin(self, *args, **kwargs)
+        self.distributed_type = DistributedType.MULTI_GPU
+    PartialState.__init__ = as_gpus
+"""
+
+
+@pytest.fixture
+def as_gpus(tmp_path, monkeypatch):
+    """Processes that start from here take processors for GPUs."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(AS_GPUS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+
+
 def trained(folder: Path, part: str, micro: int, processes: int) -> dict[str, list[float]]:
     folder.mkdir()
     script = folder / "train.py"
@@ -81,27 +115,30 @@ def test_two_processes_take_the_steps_of_one(tmp_path, part):
         assert found["weights"] == pytest.approx(alone["weights"], abs=2e-2), name  # sums over whole tensors
 
 
-TWO = """
-compute_environment: LOCAL_MACHINE
-distributed_type: MULTI_GPU
-gpu_ids: all
-machine_rank: 0
-main_training_function: main
-mixed_precision: 'no'
-num_machines: 1
-num_processes: 2
-rdzv_backend: static
-same_network: true
-use_cpu: false
-"""
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["sft", "ppm"])
+def test_spread_weights_take_the_same_steps(tmp_path, monkeypatch, as_gpus, part):
+    alone = trained(tmp_path / "alone", part, 8, 1)
+    for name, value in FSDP.items():
+        monkeypatch.setenv(name, value)
+    spread = trained(tmp_path / "spread", part, 2, 2)
+    assert spread["loss"] == pytest.approx(alone["loss"], abs=1e-5)
+    assert len(spread["weights"]) == len(alone["weights"])
+    assert spread["weights"] != pytest.approx(alone["weights"], abs=1), "the first process has only its share"
+
+
+def two_of(name: str, folder: Path) -> str:
+    """A shipped configuration with two processes in place of eight."""
+    told = configuration_file(name).read_text().replace("num_processes: 8", "num_processes: 2")
+    (folder / "two.yaml").write_text(told)
+    return str(folder / "two.yaml")
 
 
 @pytest.mark.slow
 def test_a_round_whose_trainings_accelerate_spreads(tmp_path, evolved):
     """Two processes; there is no GPU, so they use the processor."""
-    (tmp_path / "two.yaml").write_text(TWO)
     told = Until("never")
-    made = evolve("tiny", tmp_path / "run", 1, SMALL, told, accelerate=tmp_path / "two.yaml")
+    made = evolve("tiny", tmp_path / "run", 1, SMALL, told, accelerate=two_of("8-gpus", tmp_path))
     assert {"round 1: policy", "round 1: PPM"} <= told.stages.keys()
     assert made.verify() == []
     for part in ("policy", "ppm"):
@@ -111,15 +148,83 @@ def test_a_round_whose_trainings_accelerate_spreads(tmp_path, evolved):
     assert [event["event"] for event in made.events.rows()].count("policy trained") == 1
 
 
+MORE = [
+    *SMALL,
+    "threads=1",
+    *("sft.batch=8", "sft.epochs=2", "sft.lr=0.002", "sft.warmup=1", "sft.checkpoint_seconds=0"),
+    *("ppm.batch=8", "ppm.epochs=2", "ppm.lr=0.001", "ppm.warmup=1", "ppm.checkpoint_seconds=0"),
+]
+
+
+class After(Until):
+    """Interrupts after so many steps of a stage."""
+
+    def __init__(self, stage: str, steps: int) -> None:
+        super().__init__("never")
+        self.stop, self.left, self.now = stage, steps, ""
+
+    def stage(self, name: str, total: int) -> None:
+        super().stage(name, total)
+        self.now = name
+
+    def advance(self, amount: int = 1) -> None:
+        if self.now == self.stop and amount:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_a_round_whose_weights_are_spread_and_that_is_interrupted(tmp_path, as_gpus, tuning):
+    """The models are those of one process, under the same names, whole, and training goes on from its checkpoint."""
+    changes = [*MORE, f"policy.tuning={tuning}"]
+    alone = evolve("tiny", tmp_path / "alone", 1, changes)
+    two = two_of("8-gpus-fsdp", tmp_path)
+    for part in ("policy", "PPM"):
+        with pytest.raises(KeyboardInterrupt):
+            evolve("tiny", tmp_path / "run", 1, changes, After(f"round 1: {part}", 3), accelerate=two)
+    again = After("never", 0)
+    made = evolve("tiny", tmp_path / "run", 1, changes, again, accelerate=two)
+    assert made.verify() == []
+    for part in ("policy", "ppm"):
+        [found], [expected] = (list((run.round(1) / part).glob("*.safetensors")) for run in (made, alone))
+        ours, theirs = load_file(found), load_file(expected)
+        assert found.name == expected.name and ours.keys() == theirs.keys()
+        for name, weight in theirs.items():
+            assert ours[name].shape == weight.shape and (ours[name] - weight).abs().max() < 2e-5, name
+        logs = [read_json(run.round(1) / f"{part}-log.json") for run in (made, alone)]
+        curves = [[row["loss"] for row in log["curve"]] for log in logs]
+        assert curves[0] == pytest.approx(curves[1], abs=1e-5) and logs[0].get("accuracy") == logs[1].get("accuracy")
+
+
 @pytest.mark.slow
 def test_a_spread_training_that_fails_says_why(tmp_path):
-    (tmp_path / "two.yaml").write_text(TWO)
     changes = [*SMALL, "sft.lr=1e30", "sft.warmup=0"]
     with pytest.raises(UserError, match="two.yaml failed: .*lower lr"):
-        evolve("tiny", tmp_path / "run", 1, changes, accelerate=tmp_path / "two.yaml")
+        evolve("tiny", tmp_path / "run", 1, changes, accelerate=two_of("8-gpus", tmp_path))
 
 
-def test_a_configuration_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UserError, match="there is no such file"):
-        evolve("tiny", tmp_path / "run", 1, SMALL, accelerate=tmp_path / "none.yaml")
+@pytest.mark.parametrize(
+    ("accelerate", "why"),
+    [
+        (
+            "none.yaml",
+            "no such file; make one with `accelerate config`, or take one of 1-gpu, 15-machines-fsdp, 8-gpus",
+        ),
+        ("15-machines-fsdp", "for several machines; say with --ray where they are"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused(tmp_path, accelerate, why):
+    with pytest.raises(UserError, match=why):
+        evolve("tiny", tmp_path / "run", 1, SMALL, accelerate=accelerate)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_shipped_configurations_are_accelerates_own(tmp_path):
+    """It reads them, and nothing in them is unknown to it."""
+    for file in sorted(SHIPPED.glob("*.yaml")):
+        read = load_config_from_file(str(file))
+        assert read.num_processes == machines_of(file)[0] * machines_of(file)[1]
+        if file.stem.endswith("fsdp"):
+            assert read.fsdp_config["fsdp_version"] == 2

@@ -181,3 +181,28 @@ def test_answers_that_nobody_can_judge_are_counted_and_listed(tmp_path):
     assert harvest(run, 1, [problem])["undecided"] == 1
     [row] = read_jsonl(run.round(1) / "undecided.jsonl")
     assert row == {"problem": "p", "gold": "5 kg", "predicted": "5 cm", "times": 1}
+
+
+def test_what_an_earlier_round_has_solved_is_learnt_from_again(tmp_path):
+    """Search is luck: a later round may miss what an earlier one found."""
+    first, second = Problem("first", "4?", "4"), Problem("second", "5?", "5")
+
+    def writes(digit: int) -> ScriptedPolicy:
+        def script(question: str, text: str) -> list[str]:
+            return (
+                [f"<answer>\\boxed{{{digit}}}<end_of_answer>"] if text else [f"<code>\nprint({digit})\n<end_of_code>"]
+            )
+
+        return ScriptedPolicy(script)
+
+    run = Run.create(tmp_path / "run", load_recipe("tiny", SMALL))
+    counts = []
+    for number, digit in ((1, 4), (2, 5), (3, 6)):
+        with Sandbox() as box:
+            trees = search([first, second], Expander(writes(digit), box, seed="s"), Budget(candidates=1, rollouts=1))
+        run.write_jsonl(run.round(number) / "trees" / "shard-0000.jsonl.gz", (tree.to_json() for tree in trees))
+        counts.append(harvest(run, number, [first, second]))
+    learnt = [[row["problem"]["id"] for row in read_jsonl(run.round(n) / "trajectories.jsonl")] for n in (1, 2, 3)]
+    assert learnt == [["first"], ["second", "first"], ["second", "first"]]
+    assert [(row["trajectories"], row["carried"]) for row in counts] == [(1, 0), (1, 1), (0, 2)]
+    assert [row["coverage"]["all"]["correct"] for row in counts] == [1, 1, 0]

@@ -73,7 +73,7 @@ def test_search_grows_with_what_is_held():
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_has_a_plan_for_each_round(name):
     made = plan(load_recipe(name), "h200")
-    assert len(made.costs) == 4 and all(cost.hours > 0 for cost in made.costs)
+    assert len(made.costs) == 4 and all(cost.gpu_hours > 0 for cost in made.costs)
     assert [need.what for need in made.needs] == ["search", "SFT", "PPM training"]
 
 

@@ -12,11 +12,14 @@ import socket
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rstar_mini.cluster.engine import Engine, Job, models_of
+from rstar_mini.cluster.train import Listener, machines_of, meeting_point, training_there
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.systems import Outcome
+from rstar_mini.evolution.learning import Part
 from rstar_mini.evolution.owner import owner
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Found, Shard
@@ -82,6 +85,55 @@ class Cluster:
             UserError: an actor cannot load the models of the round.
         """
         return self._spread("evaluate", run, number, progress, shards, seed, greedy_only)
+
+    def train(self, configuration: Path, work: tuple[str, int, Part], listener: Listener) -> None:
+        """A training on several machines at once; where one of them is lost, once more from the last checkpoint.
+
+        Raises:
+            UserError: machines were lost too often.
+        """
+        for _ in range(MOST_LOSSES):
+            try:
+                return self._train(configuration, work, listener)
+            except self.ray.exceptions.RayError as error:
+                reason = str(error).strip().splitlines()[-1]
+                listener.progress.say(f"round {work[1]}: a machine was lost while training; once more ({reason})")
+        raise UserError(f"{MOST_LOSSES} times a machine was lost while training: {reason}")
+
+    def _train(self, configuration: Path, work: tuple[str, int, Part], listener: Listener) -> None:
+        """Hear all machines until they are done, or until one of them has failed."""
+        ray, (machines, processes) = self.ray, machines_of(configuration)
+        kind = "GPU" if ray.cluster_resources().get("GPU") else "CPU"
+        group = ray.util.placement_group([{kind: processes}] * machines, strategy="STRICT_SPREAD")
+        trainings: list[Any] = []
+        try:
+            while not group.wait(PATIENCE):
+                listener.progress.say(f"waiting for {machines} machines with {processes} {kind} each to train on")
+
+            def on(machine: int, function: Any, **options: Any) -> Any:
+                where = ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(group, machine)
+                return ray.remote(function).options(scheduling_strategy=where, **options)
+
+            meeting = ray.get(on(0, meeting_point, num_cpus=0).remote())
+            told, own = configuration.read_text(), owner(Path(work[0])).get("id", "")
+            needs = {"num_cpus": 0, "num_gpus": processes} if kind == "GPU" else {"num_cpus": processes}
+            trainings += [
+                on(machine, training_there, num_returns="streaming", max_retries=0, **needs).remote(
+                    told, machine, meeting, own, *work
+                )
+                for machine in range(machines)
+            ]
+            while trainings and not listener.failed:
+                [heard], _ = ray.wait(trainings, num_returns=1)
+                line = next(heard, None)
+                if line is None:
+                    trainings.remove(heard)
+                else:
+                    listener.hear(ray.get(line))
+        finally:
+            for heard in trainings:
+                ray.cancel(heard)
+            ray.util.remove_placement_group(group)
 
     def _spread(
         self, what: Job, run: Run, number: int, progress: Progress, shards: Sequence[Shard], *how: Any

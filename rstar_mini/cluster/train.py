@@ -1,21 +1,34 @@
-"""A round's training spread over devices: `accelerate launch` starts this module in a process for each of them."""
+"""A round's training spread over devices: `accelerate launch` starts this module in a process for each of them.
+
+On several machines, Ray starts `accelerate launch` on each, and they meet at the first.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
+
+import yaml
 
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.learning import Part
+from rstar_mini.evolution.owner import owner
 from rstar_mini.progress import Progress, Silent
 
+if TYPE_CHECKING:
+    from rstar_mini.cluster.pool import Cluster
+
+SHIPPED = Path(__file__).parent / "configurations"
 TOLD = "progress "  # begins a line that tells of progress
-WRONG = "wrong"  # or of what a user can mend
+WRONG, FAILED = "wrong", "failed"  # or of what a user can mend, or of the end
 
 
 class Told(Silent):
@@ -34,45 +47,116 @@ class Told(Silent):
         print(TOLD + json.dumps(["say", text]), flush=True)
 
 
-def launch(configuration: Path, run: Path, number: int, part: Part, progress: Progress) -> None:
+class Listener:
+    """Passes on the progress that trainings print, and keeps what was wrong."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.failed = False
+        self._told = self._error = self._last = ""
+
+    def hear(self, line: str) -> None:
+        """A line of a training."""
+        if not line.startswith(TOLD):
+            self._last = line or self._last
+            self._error = line if "Error:" in line else self._error
+            return
+        what, *how = json.loads(line.removeprefix(TOLD))
+        if what == FAILED:
+            self.failed = True
+        elif what == WRONG:
+            self._told = how[0]
+        else:
+            getattr(self.progress, what)(*how)
+
+    @property
+    def reason(self) -> str:
+        """What a training said was wrong, or else its last line with an error, or else its last line."""
+        return self._told or self._error or self._last
+
+
+def configuration_file(name_or_path: str) -> Path:
+    """A shipped configuration of accelerate, or a file.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.yaml"))}
+    found = shipped.get(name_or_path, Path(name_or_path))
+    if not found.is_file():
+        raise UserError(
+            f"--accelerate {name_or_path}: there is no such file; make one with `accelerate config`, or take one of "
+            + ", ".join(shipped)
+        )
+    return found
+
+
+def machines_of(configuration: Path) -> tuple[int, int]:
+    """On how many machines, and with how many processes on each, a configuration trains."""
+    told = yaml.safe_load(configuration.read_text())
+    machines = told.get("num_machines", 1)
+    return machines, told.get("num_processes", 1) // machines
+
+
+def launch(
+    configuration: Path, run: Path, number: int, part: Part, progress: Progress, cluster: Cluster | None = None
+) -> None:
     """Train the policy or the PPM of a round as an accelerate configuration says; it goes on where it stopped.
 
     Raises:
-        UserError: the training failed; its last line says why.
+        UserError: the training failed; its last line says why. Or there is no cluster for several machines.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.accelerate_cli",
-        "launch",
-        "--config_file",
-        str(configuration),
-    ]
-    command += ["-m", "rstar_mini.cluster.train", str(run), str(number), part]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
-        assert training.stdout
+    listener, work = Listener(progress), (str(run.resolve()), number, part)
+    if machines_of(configuration)[0] == 1:
+        with closing(training(str(configuration), (), *work)) as lines:
+            for line in lines:
+                listener.hear(line)
+    elif cluster:
+        cluster.train(configuration, work, listener)
+    if listener.failed:
+        raise UserError(f"training with {configuration} failed: {listener.reason}")
+
+
+def training(configuration: str, place: Iterable[str], run: str, number: int, part: Part) -> Generator[str, None, None]:
+    """The lines of `accelerate launch`, which is ended when nobody reads on; the last one tells of a failure."""
+    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", configuration]
+    command += [*place, "-m", "rstar_mini.cluster.train", run, str(number), part]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout
         try:
-            last = _listen(training.stdout, progress)
+            yield from map(str.strip, process.stdout)
         except BaseException:
-            training.terminate()
+            process.terminate()
             raise
-    if training.returncode:
-        raise UserError(f"training with {configuration} failed: {last}")
+    if process.returncode:
+        yield TOLD + json.dumps([FAILED])
 
 
-def _listen(lines: IO[str], progress: Progress) -> str:
-    """Pass progress on; returns what was wrong, or else the last line with an error, or else the last line."""
-    last, wrong, told = "", "", ""
-    for line in map(str.strip, lines):
-        if line.startswith(TOLD):
-            what, *how = json.loads(line.removeprefix(TOLD))
-            if what == WRONG:
-                told = how[0]
-            else:
-                getattr(progress, what)(*how)
-        elif line:
-            last, wrong = line, line if "Error:" in line else wrong
-    return told or wrong or last
+def training_there(
+    configuration: str, machine: int, meeting: str, owner_id: str, run: str, number: int, part: Part
+) -> Iterator[str]:
+    """The same on one of several machines; all meet at host:port `meeting`, where the first one is."""
+    if owner(Path(run)).get("id") != owner_id:
+        yield TOLD + json.dumps(
+            [WRONG, f"{socket.gethostname()} does not see the run in {run}; mount it on all machines"]
+        )
+        yield TOLD + json.dumps([FAILED])
+        return
+    host, _, port = meeting.rpartition(":")
+    place = ("--machine_rank", str(machine), "--main_process_ip", host, "--main_process_port", port)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(configuration)
+        file.flush()
+        yield from training(file.name, place, run, number, part)
+
+
+def meeting_point() -> str:
+    """host:port of this machine for others to meet at."""
+    from ray.util import get_node_ip_address
+
+    with socket.socket() as free:
+        free.bind(("", 0))
+        return f"{get_node_ip_address()}:{free.getsockname()[1]}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

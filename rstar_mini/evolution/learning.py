@@ -7,24 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from rstar_mini.code_cot import split_steps
 from rstar_mini.errors import UserError
-from rstar_mini.evolution.harvest import held_back
+from rstar_mini.evolution.harvest import RENUMBERED, TRAJECTORIES, held_back, trajectory_from_row
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import read_jsonl
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.ppm.model import pair_accuracy, train_ppm
 from rstar_mini.progress import Progress
-from rstar_mini.training import is_first
-from rstar_mini.types import Problem, Trajectory
+from rstar_mini.training import is_first, whole_weights
+from rstar_mini.types import Problem
 
 Part = Literal["policy", "ppm"]
-
-
-def trajectory_from_row(row: dict[str, Any]) -> Trajectory:
-    """A row of trajectories.jsonl as a trajectory."""
-    return Trajectory(Problem.from_json(row["problem"]), tuple(split_steps(row["completion"])), tuple(row["qs"]), True)
 
 
 class Learner:
@@ -44,14 +38,16 @@ class Learner:
         """
         with self._timed("policy trained" if part == "policy" else "PPM trained", number):
             model, log = self._policy(number) if part == "policy" else self._ppm(number)
+        weights = whole_weights(model)
         if is_first():
-            self.run.write_model(model, self.run.round(number) / part)
+            self.run.write_model(model, self.run.round(number) / part, weights)
             self.run.write_json(self.run.round(number) / f"{part}-log.json", log)
             shutil.rmtree(self._checkpoints(number, part), ignore_errors=True)
 
     def _policy(self, number: int) -> tuple[Any, dict[str, Any]]:
-        """From the base model, on the best trajectories of this round's trees."""
-        trajectories = [trajectory_from_row(row) for row in read_jsonl(self.run.round(number) / "trajectories.jsonl")]
+        """From the base model, on the best trajectories, and those of them that were told with other numbers."""
+        files = [self.run.round(number) / name for name in (TRAJECTORIES, RENUMBERED)]
+        trajectories = [trajectory_from_row(row) for file in files if file.exists() for row in read_jsonl(file)]
         if not trajectories:
             raise UserError(
                 f"round {number} solved no problem, so there is nothing to train on; "

@@ -24,7 +24,7 @@ from rstar_mini.evaluation.shards import HeldOut
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evolution.budget import budget_line, spent
 from rstar_mini.evolution.capacity import FILE
-from rstar_mini.evolution.harvest import harvest
+from rstar_mini.evolution.harvest import RENUMBERED, TRAJECTORIES, harvest, row_of_trajectory, trajectory_from_row
 from rstar_mini.evolution.learning import Learner, Part
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import gather
@@ -32,7 +32,8 @@ from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import SearchShards, ShardSearch, search_round
 from rstar_mini.evolution.synthesis import Synthesizer
 from rstar_mini.fetch.room import hub_repos
-from rstar_mini.files import read_json
+from rstar_mini.files import read_json, read_jsonl
+from rstar_mini.finetune.renumber import renumber
 from rstar_mini.plan.here import check_memory
 from rstar_mini.progress import Progress
 from rstar_mini.recipes import Recipe
@@ -135,7 +136,19 @@ class Evolution:
         """Trees for all problems with the models of the round before, then trajectories and pairs from them."""
         with self._searcher(number) as search:
             counts = search_round(self.run, number, self.problems, search, self.progress)
-        return counts | harvest(self.run, number, self.problems)
+        return counts | harvest(self.run, number, self.problems) | self._renumber(number)
+
+    def _renumber(self, number: int) -> dict[str, Any]:
+        """The trajectories with other numbers, where the recipe asks for them; none that stands in a test set."""
+        copies, folder = self.recipe.sft.renumbered, self.run.round(number)
+        if not copies:
+            return {}
+        if not (folder / RENUMBERED).exists():
+            trajectories = map(trajectory_from_row, read_jsonl(folder / TRAJECTORIES))
+            told = renumber(trajectories, copies, self.recipe.seed, self.box)
+            clean = [t for t in told if not self.gathered.contamination.find(t.problem.question)]
+            self.run.write_jsonl(folder / RENUMBERED, map(row_of_trajectory, clean))
+        return {"renumbered": len(read_jsonl(folder / RENUMBERED))}
 
     @contextmanager
     def _searcher(self, number: int) -> Iterator[SearchShards]:
@@ -152,7 +165,7 @@ class Evolution:
         log = self.run.round(number) / f"{part}-log.json"
         if not log.exists():
             if self.accelerate:
-                launch(self.accelerate, self.run.path, number, part, self.progress)
+                launch(self.accelerate, self.run.path, number, part, self.progress, self.cluster)
             else:
                 Learner(self.run, self.models, self.problems, self.progress).learn(number, part)
         made = read_json(log)

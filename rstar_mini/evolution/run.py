@@ -119,12 +119,15 @@ class Run:
         data = jsonl_bytes(rows)
         self.write(path, zipped(data) if path.suffix == ".gz" else data)
 
-    def write_model(self, model: AnyModel, folder: Path) -> None:
-        """Save a model, or only the adapters of one that has them; the folder appears whole."""
+    def write_model(self, model: AnyModel, folder: Path, weights: dict[str, Any] | None = None) -> None:
+        """Save a model, or only the adapters of one that has them; the folder appears whole.
+
+        `weights` are those of a model that is spread over devices (`training.whole_weights`).
+        """
         with whole_folder(folder) as aside:
             # PEFT would ask the Hub whether the vocabulary has changed, and warn where there is nothing to ask.
             options: dict[str, Any] = {"save_embedding_layers": False} if hasattr(model, "peft_config") else {}
-            model.save_pretrained(str(aside), **options)
+            model.save_pretrained(str(aside), state_dict=weights, **options)
             for file in sorted(aside.rglob("*")):
                 if file.is_file():
                     self._record(folder / file.relative_to(aside), file.read_bytes())

@@ -13,7 +13,7 @@ import torch
 
 from rstar_mini.evaluation.shards import HeldOut, evaluation_folder
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
-from rstar_mini.evolution.learning import trajectory_from_row
+from rstar_mini.evolution.harvest import TRAJECTORIES, trajectory_from_row
 from rstar_mini.evolution.models import Loaded, Models
 from rstar_mini.evolution.problems import heldout
 from rstar_mini.evolution.rounds import Evolution
@@ -190,7 +190,7 @@ class Lab:
 
     def trajectories(self, seed: int) -> list[Trajectory]:
         """What the last round's policy learnt from."""
-        rows = read_jsonl(self.run(seed).round(self.rounds[-1]) / "trajectories.jsonl")
+        rows = read_jsonl(self.run(seed).round(self.rounds[-1]) / TRAJECTORIES)
         return [trajectory_from_row(row) for row in rows]
 
     def folder(self, run: Run, what: str, n: int) -> Path:

@@ -8,7 +8,7 @@ values. What a library keeps of activations is not known from outside; that take
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -59,10 +59,22 @@ def _sum(factors: Sequence[float], parts: Sequence[float]) -> float:
     return sum(factor * part for factor, part in zip(factors, parts, strict=True))
 
 
-def training_peak(shape: Shape, step: Step) -> float:
-    """Bytes at most in a training, from its second step on, when the optimiser has its state."""
+def training_peak(shape: Shape, step: Step, devices: int = 1) -> float:
+    """Bytes at most in a training, from its second step on, when the optimiser has its state.
+
+    Full fine-tuning on several `devices` is spread over them (FSDP), and this is what each of them takes.
+    """
     factors = _calibration()["full" if step.tuning == "full" else "adapters"]
-    return static_bytes(shape, step) + _beside(shape, step, activations(shape, step, factors))
+    active = activations(shape, step, factors)
+    if step.tuning == "full" and devices > 1:
+        share = replace(shape, numbers=-(-shape.numbers // devices))
+        return static_bytes(share, step) + _beside(share, step, active) + _gathered(shape, step)
+    return static_bytes(shape, step) + _beside(shape, step, active)
+
+
+def _gathered(shape: Shape, step: Step) -> float:
+    """Bytes of the weights that a device has from all others at a time: two layers, and what is outside of layers."""
+    return step.size * (shape.numbers - shape.linear + 2 * shape.linear / shape.layers)
 
 
 def static_bytes(shape: Shape, step: Step) -> float:

@@ -6,6 +6,7 @@ It is trained on preference pairs (Eq. 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from rstar_mini.ppm.pairs import Pair
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
-from rstar_mini.training import AnyModel, Resumable, dataset, run_trainer, trainer_settings
+from rstar_mini.training import AnyModel, Resumable, called, dataset, run_trainer, trainer_settings
 
 
 def reward(logits: Tensor) -> Tensor:
@@ -180,15 +181,16 @@ def ppm_trainer(
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def pair_accuracy(
     model: AnyModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, pairs: Sequence[Pair]
 ) -> dict[str, int]:
     """How many held-out pairs the PPM orders rightly: {"correct", "n"}."""
     encode = cached_encoder(tokenizer.encode)
     right = 0
-    for first in range(0, len(pairs), 64):
-        batch = shared_prefixes([encode_pair(encode, prompt, pair) for pair in pairs[first : first + 64]])
-        chosen, rejected = pair_rewards(model, {name: part.to(model.device) for name, part in batch.items()})
-        right += int((chosen > rejected).sum())
+    with called(model, partial(pair_rewards, model)):
+        for first in range(0, len(pairs), 64):
+            batch = shared_prefixes([encode_pair(encode, prompt, pair) for pair in pairs[first : first + 64]])
+            chosen, rejected = model({name: part.to(model.device) for name, part in batch.items()})
+            right += int((chosen > rejected).sum())
     return {"correct": right, "n": len(pairs)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -182,6 +182,9 @@ class Sft(Training):
     """Fine-tuning the policy from the base model each round (section 3.2)."""
 
     per_problem: PositiveInt = Field(2, description="correct trajectories of highest mean Q kept for each problem")
+    renumbered: NonNegativeInt = Field(
+        0, description="times that each of them is learnt again with other numbers in question and code; the paper 0"
+    )
     mask_output: bool = Field(True, description="take no loss on the interpreter's output")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rstar_mini.experiments.results import Result
     from rstar_mini.plan import Plan
 
+PER_NODE = 8  # GPUs of a machine of a cluster
 HEADERS = ("round", "greedy", "vote", "mcts", "mcts - vote", "coverage", "PPM acc.")
 
 
@@ -39,22 +40,32 @@ def needs_table(plan: Plan) -> Table:
         f"{plan.numbers / 1e9:.3g} billion numbers; download {plan.download_gb:,.1f} GB, disk {plan.disk_gb:,.1f} GB; "
         "memory within 15 % of what was measured on an H200, elsewhere not checked"
     )
-    title = f"{plan.recipe} on {plan.machine}: {plan.usable_gb:.1f} GB"
+    title = f"{plan.recipe} on {plan.gpus} x {plan.machine}: {plan.usable_gb:.1f} GB each"
     table = Table("step", "GB at most", "", title=title, caption=caption, box=box.SIMPLE_HEAD)
     for need in plan.needs:
         table.add_row(need.what, f"{need.peak_gb:.1f}", f"too much: {need.advice}" if need.advice else "fits")
     return table
 
 
-def costs_table(plan: Plan) -> Table:
-    """What each round costs, roughly."""
+def costs_table(plan: Plan, price: float | None = None) -> Table:
+    """What each round costs, roughly; with the `price` of an hour of one GPU, also in money."""
     caption = (
         "rough: how long a policy's steps are and how soon its trees are solved may change this several times over"
     )
-    table = Table("round", "tokens sampled", "tokens trained on", "hours", caption=caption, box=box.SIMPLE_HEAD)
-    for cost in plan.costs:
-        table.add_row(str(cost.number), f"{cost.sampled:.1e}", f"{cost.trained:.1e}", f"{cost.hours:.2g}")
+    if plan.gpus > 1:
+        caption = f"{-(-plan.gpus // PER_NODE)} nodes of {PER_NODE} GPUs at most; {caption}"
+    headers = ["round", "tokens sampled", "tokens trained on", "GPU hours", "hours", *(["cost"] if price else [])]
+    table = Table(*headers, caption=caption, box=box.SIMPLE_HEAD)
+    hours = [cost.gpu_hours for cost in plan.costs]
+    names = [(str(cost.number), f"{cost.sampled:.1e}", f"{cost.trained:.1e}") for cost in plan.costs]
+    for name, each in zip([*names, ("all", "", "")], [*hours, sum(hours)], strict=True):
+        table.add_row(*name, _rough(each), _rough(each / plan.gpus), *([_rough(each * price)] if price else []))
     return table
+
+
+def _rough(value: float) -> str:
+    """Two digits that count."""
+    return f"{float(f'{value:.2g}'):,g}"
 
 
 def claims_table(results: Sequence[Result]) -> Table:
