@@ -26,6 +26,8 @@ LAYER_SECONDS, ROW_SECONDS = (
     0.8e-3,
     8e-6,
 )  # of one decoding step: measured on an H200, where starting kernels is what counts
+QUESTION, STEPS = 120, 5  # tokens of a problem, and steps of its solution
+OF_PROCESSORS = 0.6
 UTILISATION = {"full": 0.3, "lora": 0.15, "qlora": 0.07}  # of a machine's products, in training
 
 
@@ -169,9 +171,10 @@ def _cost(recipe: Recipe, number: int, base: Shape, where: Machine) -> Cost:
     step = min(STEP, OF_LIMIT * recipe.policy.max_step_tokens)
     sampled = problems * rollouts * OPENED * settings.candidates * step
     learnt = recipe.sft.per_problem * (1 + recipe.sft.renumbered) * recipe.sft.epochs
-    trained = problems * TEXT * (learnt + 4 * recipe.ppm.epochs)
+    trained = problems * (QUESTION + STEPS * step) * (learnt + recipe.ppm.per_side**2 * recipe.ppm.epochs)
     rows = recipe.policy.batch_rows or 1024
     flops = 1e12 * where.tflops
     seconds = base.layers * LAYER_SECONDS + rows * (ROW_SECONDS + 2 * base.linear / (0.4 * flops))
-    training = trained * 6 * base.linear / (UTILISATION[recipe.policy.tuning] * flops)
+    used = OF_PROCESSORS if where.name == "cpu" else UTILISATION[recipe.policy.tuning]
+    training = trained * 6 * base.linear / (used * flops)
     return Cost(number, sampled, trained, (sampled / rows * seconds * 1.5 + training) / 3600)

@@ -53,7 +53,7 @@ def costs_table(plan: Plan, price: float | None = None) -> Table:
         "rough: how long a policy's steps are and how soon its trees are solved may change this several times over"
     )
     if plan.gpus > 1:
-        caption = f"{-(-plan.gpus // PER_NODE)} nodes of {PER_NODE} GPUs at most; {caption}"
+        caption = f"{-(-plan.gpus // PER_NODE)} nodes of {PER_NODE} GPUs; {caption}"
     headers = ["round", "tokens sampled", "tokens trained on", "GPU hours", "hours", *(["cost"] if price else [])]
     table = Table(*headers, caption=caption, box=box.SIMPLE_HEAD)
     hours = [cost.gpu_hours for cost in plan.costs]
