@@ -81,7 +81,7 @@ def test_phi_3_mini_in_four_bits_fits_a_small_card_and_all_its_weights_do_not():
     assert plan(load_recipe("phi3-mini-qlora"), "t4").fits
     full = plan(load_recipe("phi3-mini-lora", ["policy.tuning=full", "policy.adapters=null"]), "a100-40")
     assert not full.fits
-    assert "policy.tuning=lora" in {need.advice for need in full.needs}
+    assert any(need.advice.endswith("policy.tuning=lora") for need in full.needs)
 
 
 def test_advice_makes_a_training_fit():
