@@ -65,7 +65,9 @@ def evolve(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")] = "tiny",
     run: Annotated[Path | None, typer.Option(help="The run directory; default runs/NAME.")] = None,
     rounds: Annotated[int | None, typer.Option(help="How many rounds; default all.")] = None,
-    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Search on a Ray cluster, or 'local'.")] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Search on a Ray cluster, 'auto' or 'local'.")
+    ] = None,
     accelerate: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Train as this configuration of accelerate says.")
     ] = None,

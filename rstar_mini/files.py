@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rstar_mini.errors import UserError
 
@@ -23,11 +23,18 @@ _FULL = ("No space left on device", "inline_container")  # safetensors says the 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path`, all of it or nothing."""
+    with whole_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into, which takes its name, and the place of an older one, only when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
     try:
         with aside.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             sync(file.fileno())
         aside.replace(path)
@@ -83,7 +90,12 @@ def read_json(path: Path) -> Any:
 
 def jsonl_bytes(rows: Iterable[dict[str, Any]]) -> bytes:
     """One JSON object a line."""
-    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows).encode()
+    return b"".join(map(line_bytes, rows))
+
+
+def line_bytes(row: dict[str, Any]) -> bytes:
+    """A JSON object on a line of its own."""
+    return (json.dumps(row, separators=(",", ":")) + "\n").encode()
 
 
 def zipped(data: bytes) -> bytes:
@@ -93,9 +105,14 @@ def zipped(data: bytes) -> bytes:
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read one JSON object a line, gzipped when the name ends in .gz."""
-    data = path.read_bytes()
-    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    return [json.loads(line) for line in text.splitlines()]
+    return list(iterate_jsonl(path))
+
+
+def iterate_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """The same, one by one."""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        for line in file:
+            yield json.loads(line)
 
 
 @contextmanager

@@ -1,18 +1,25 @@
 """Rounds on a Ray cluster: the same files as in one process, also when machines and processes are lost on the way."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from small_runs import SMALL, digests
 from typer.testing import CliRunner
 
+import rstar_mini.cluster
 from rstar_mini.api import evolve
 from rstar_mini.cli import app
+from rstar_mini.cluster.train import configuration_file, machines_of
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.status import status
 from rstar_mini.files import read_json
 from rstar_mini.progress import Silent
+from rstar_mini.recipes import recipe_names
 
 CHANGES = [*SMALL, "search.shard=4", "threads=1"]
 
@@ -98,7 +105,7 @@ def test_the_driver_stops_and_goes_on(tmp_path, machines, alone):
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray", "ray://127.0.0.1:x"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray", "ray://127.0.0.1:x", "auto"])
 def test_no_cluster_at_the_address(tmp_path, address):
     pytest.importorskip("ray", reason='needs Ray: pip install -e ".[cluster]"')
     with pytest.raises(UserError, match=f"--ray {address}: .*; give host:port"):
@@ -181,3 +188,39 @@ def test_training_on_two_machines_is_interrupted(tmp_path, machines):
     assert not alive
     assert list((tmp_path / "run" / "round-1" / ".policy-checkpoints").glob("checkpoint-*"))
     assert evolve("tiny", tmp_path / "run", 1, [*CHANGES, *LONGER], **how).verify() == []
+
+
+EXAMPLES = Path(rstar_mini.cluster.__file__).parent / "examples"
+
+
+def test_the_job_for_kubernetes_starts_a_run():
+    """Its command is one that the program takes, and heads and workers see the same folder."""
+    job = yaml.safe_load((EXAMPLES / "kuberay.yaml").read_text())["spec"]
+    program, command, recipe, *options = job["entrypoint"].split()
+    assert (program, command) == ("rstar-mini", "evolve") and recipe in recipe_names()
+    asked = dict(zip(options[::2], options[1::2], strict=True))
+    assert asked.keys() <= set(CliRunner().invoke(app, ["evolve", "--help"]).stdout.split())
+    assert machines_of(configuration_file(asked["--accelerate"])) == (1, 8)
+    cluster = job["rayClusterSpec"]
+    pods = [group["template"]["spec"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+    for pod in pods:
+        [container] = pod["containers"]
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == "8"
+        assert asked["--run"].startswith(container["volumeMounts"][0]["mountPath"] + "/")
+        assert pod["volumes"][0]["name"] == container["volumeMounts"][0]["name"]
+
+
+def test_the_job_for_slurm_starts_ray_and_a_run(tmp_path):
+    """With stand-ins for SLURM's and Ray's commands, which say how they were called."""
+    for name, says in {"srun": '"$@"', "scontrol": "printf 'node1\nnode2\n'", "ray": 'echo ray "$@"'}.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\nwhile [[ $1 == --kill* ]]; do shift; done\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "activate").write_text("")
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "ENVIRONMENT": str(tmp_path)}
+    env |= {"SLURM_JOB_NODELIST": "node[1-2]", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "4"}
+    asked = ["bash", str(EXAMPLES / "slurm.sh"), "paper", "--accelerate", "15-machines-fsdp"]
+    said = subprocess.run(asked, env=env, capture_output=True, text=True, check=True).stdout
+    started, _, command = said.strip().partition(" -- ")
+    assert started == "ray symmetric-run --address node1:6379 --min-nodes 2 --num-gpus 4"
+    assert command == "rstar-mini evolve paper --accelerate 15-machines-fsdp --ray auto"

@@ -25,7 +25,8 @@ from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Found, Shard
 from rstar_mini.progress import Progress
 
-LOCAL = "local"
+LOCAL, AUTO = "local", "auto"
+_ADVICE = f"give host:port as `ray start --head` prints it, or '{LOCAL}' for this machine"
 PATIENCE = 30.0  # seconds until it is said what is waited for
 MOST_LOSSES = 5  # of one shard, or of actors that load models
 
@@ -42,7 +43,8 @@ class Cluster:
     """A connection to a Ray cluster; use it in a `with` block.
 
     Args:
-        address: host:port of the cluster, as `ray start --head` prints it, or "local": one that is started here.
+        address: host:port of the cluster, as `ray start --head` prints it; "auto", the one that this process or this
+            machine belongs to, as in a Ray job; or "local", one that is started here.
 
     Raises:
         UserError: Ray is not installed, or there is no cluster at this address.
@@ -55,9 +57,13 @@ class Cluster:
         except ImportError:
             raise UserError('--ray needs Ray: pip install -e ".[cluster]"') from None
         self.ray = ray
-        if address != LOCAL:
+        if address not in (LOCAL, AUTO):
             _knock(address)
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            joined = ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        except ConnectionError as error:
+            raise UserError(f"--ray {address}: this machine belongs to no cluster; {_ADVICE}") from error
+        self.dashboard = f"http://{joined.dashboard_url}" if joined.dashboard_url else ""
 
     def __enter__(self) -> Cluster:
         return self
@@ -227,6 +233,4 @@ def _knock(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"--ray {address}: {error}; give host:port as `ray start --head` prints it, or '{LOCAL}' for this machine"
-        ) from error
+        raise UserError(f"--ray {address}: {error}; {_ADVICE}") from error

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 from zlib import crc32
 
 from rstar_mini.code_cot import split_steps
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import read_jsonl
+from rstar_mini.files import iterate_jsonl
 from rstar_mini.finetune.trajectories import best_trajectories
 from rstar_mini.ppm.pairs import preference_pairs
-from rstar_mini.types import Problem, Trajectory
+from rstar_mini.types import Problem, Trajectory, Tree
 
 TRAJECTORIES, RENUMBERED = "trajectories.jsonl", "renumbered.jsonl"
 
@@ -20,31 +21,43 @@ TRAJECTORIES, RENUMBERED = "trajectories.jsonl", "renumbered.jsonl"
 def harvest(run: Run, number: int, problems: Sequence[Problem]) -> dict[str, Any]:
     """Write a round's trajectories, pairs, unsolved problems and undecided answers; returns the counts of them.
 
-    Where search does not find again what it found in an earlier round, the trajectories of that round stand in.
+    Where search does not find again what it found in an earlier round, the trajectories of that round stand in. One
+    shard after the other, so that no more of a round is in memory.
     """
-    folder, recipe = run.round(number), run.recipe
-    trees = run.trees(number)
-    trajectories = best_trajectories(trees, recipe.sft.per_problem)
-    pairs = preference_pairs(trees, recipe.ppm.per_side, recipe.ppm.margin)
-    solved = {tree.problem.id for tree in trees if tree.solved}
-    earlier = read_jsonl(run.round(number - 1) / TRAJECTORIES) if number > 1 else []
-    carried = [row for row in earlier if row["problem"]["id"] not in solved]
-    run.write_jsonl(folder / TRAJECTORIES, [*map(row_of_trajectory, trajectories), *carried])
-    run.write_jsonl(folder / "pairs.jsonl", (pair.to_json() for pair in pairs))
+    folder, recipe, solved, counts = run.round(number), run.recipe, set[str](), Counter[str]()
+    with ExitStack() as opened:
+        names = (TRAJECTORIES, "pairs.jsonl", "undecided.jsonl")
+        trajectory, pair, undecided = (opened.enter_context(run.lines(folder / name)) for name in names)
+        for trees in run.shards(number):
+            solved |= {tree.problem.id for tree in trees if tree.solved}
+            for best in best_trajectories(trees, recipe.sft.per_problem):
+                trajectory(row_of_trajectory(best))
+                counts["trajectories"] += 1
+            for each in preference_pairs(trees, recipe.ppm.per_side, recipe.ppm.margin):
+                pair(each.to_json())
+                counts["pairs"] += 1
+            for row in _undecided(trees):
+                undecided(row)
+                counts["undecided"] += 1
+        for row in iterate_jsonl(run.round(number - 1) / TRAJECTORIES) if number > 1 else ():
+            if row["problem"]["id"] not in solved:
+                trajectory(row)
+                counts["carried"] += 1
     run.write_jsonl(folder / "unsolved.jsonl", (p.to_json() for p in problems if p.id not in solved))
-    undecided = Counter(
+    made = {name: counts[name] for name in ("trajectories", "carried", "pairs", "undecided")}
+    return {"coverage": coverage(problems, solved)} | made
+
+
+def _undecided(trees: Sequence[Tree]) -> Iterator[dict[str, Any]]:
+    """Answers that nobody can judge, and how often each was given."""
+    said = Counter(
         (tree.problem.id, tree.problem.answer, node.step.answer)
         for tree in trees
         for node in tree.terminals()
         if node.correct is None
     )
-    run.write_jsonl(
-        folder / "undecided.jsonl",
-        ({"problem": p, "gold": gold, "predicted": said, "times": n} for (p, gold, said), n in undecided.items()),
-    )
-    counts = {"trajectories": len(trajectories), "carried": len(carried)}
-    counts |= {"pairs": len(pairs), "undecided": len(undecided)}
-    return {"coverage": coverage(problems, solved)} | counts
+    for (problem, gold, answer), n in said.items():
+        yield {"problem": problem, "gold": gold, "predicted": answer, "times": n}
 
 
 def row_of_trajectory(trajectory: Trajectory) -> dict[str, Any]:

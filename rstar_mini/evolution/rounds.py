@@ -93,6 +93,8 @@ class Evolution:
     def _note_start(self, mended: Sequence[str]) -> None:
         """Where and how this run goes on, into its events."""
         machine = {"host": platform.node(), "pid": os.getpid(), "system": platform.platform()}
+        if self.cluster and self.cluster.dashboard:
+            machine["dashboard"] = self.cluster.dashboard
         isolation = {"isolation": str(self.box.isolation), "stronger would need": self.box.missing}
         self.run.note("start", **machine, **{key: value for key, value in isolation.items() if value})
         for event, lines in (("mended", mended), ("otherwise", self.models.notes)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,18 @@ import yaml
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.ledger import Ledger
 from rstar_mini.evolution.owner import LOCK, OWNER, Ownership
-from rstar_mini.files import json_bytes, jsonl_bytes, read_json, read_jsonl, whole_folder, write_bytes, zipped
+from rstar_mini.files import (
+    iterate_jsonl,
+    json_bytes,
+    jsonl_bytes,
+    line_bytes,
+    read_json,
+    read_jsonl,
+    whole_file,
+    whole_folder,
+    write_bytes,
+    zipped,
+)
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.recipes import Recipe, differences, load_recipe
 from rstar_mini.types import Problem, Tree
@@ -119,6 +130,20 @@ class Run:
         data = jsonl_bytes(rows)
         self.write(path, zipped(data) if path.suffix == ".gz" else data)
 
+    @contextmanager
+    def lines(self, path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+        """Write JSON objects into the run as they come, one a line; the file is there when the block ends well."""
+        digest = hashlib.sha256()
+        with whole_file(path) as file:
+
+            def add(row: dict[str, Any]) -> None:
+                line = line_bytes(row)
+                digest.update(line)
+                file.write(line)
+
+            yield add
+            self._record(path, digest.hexdigest())
+
     def write_model(self, model: AnyModel, folder: Path, weights: dict[str, Any] | None = None) -> None:
         """Save a model, or only the adapters of one that has them; the folder appears whole.
 
@@ -130,18 +155,18 @@ class Run:
             model.save_pretrained(str(aside), state_dict=weights, **options)
             for file in sorted(aside.rglob("*")):
                 if file.is_file():
-                    self._record(folder / file.relative_to(aside), file.read_bytes())
+                    self._record(folder / file.relative_to(aside), _sha256(file))
 
     def write(self, path: Path, data: bytes) -> None:
         """Write a file into the run."""
-        self._record(path, data)
+        self._record(path, hashlib.sha256(data).hexdigest())
         write_bytes(path, data)
 
-    def _record(self, path: Path, data: bytes) -> None:
+    def _record(self, path: Path, digest: str) -> None:
         """Before the file is there: so a file without a record, or with another, is no file of this run."""
         self._check_ownership()
         name = path.relative_to(self.path).as_posix()
-        self.digests.append({"file": name, "sha256": hashlib.sha256(data).hexdigest()})
+        self.digests.append({"file": name, "sha256": digest})
 
     def verify(self) -> list[str]:
         """Every file against its recorded digest; returns a line about each that is wrong."""
@@ -153,7 +178,7 @@ class Run:
         }
         wrong = [f"{name}: missing" for name in recorded if name not in found]
         for name, file in sorted(found.items()):
-            if name in recorded and hashlib.sha256(file.read_bytes()).hexdigest() != recorded[name]:
+            if name in recorded and _sha256(file) != recorded[name]:
                 wrong.append(f"{name}: not as it was written")
             elif name not in recorded and name not in NOT_RECORDED:
                 wrong.append(f"{name}: not written by this run")
@@ -175,8 +200,12 @@ class Run:
 
     def trees(self, number: int) -> list[Tree]:
         """All trees of a round."""
-        shards = sorted((self.round(number) / "trees").glob("shard-*.jsonl.gz"))
-        return [Tree.from_json(row) for shard in shards for row in read_jsonl(shard)]
+        return [tree for trees in self.shards(number) for tree in trees]
+
+    def shards(self, number: int) -> Iterator[list[Tree]]:
+        """The trees of each shard of a round; all trees of a problem are in one shard."""
+        for file in sorted((self.round(number) / "trees").glob("shard-*.jsonl.gz")):
+            yield [Tree.from_json(row) for row in iterate_jsonl(file)]
 
     def pairs(self, number: int) -> list[Pair]:
         """The preference pairs of a round."""
@@ -191,6 +220,11 @@ class Run:
         """The last finished round, 0 when there is none."""
         numbers = [row["round"] for row in self.metrics()]
         return max(numbers, default=0)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _not_ours(path: Path) -> bool:

@@ -26,6 +26,7 @@ class Status:
     `seconds_left` is None as long as some kind of work, such as training the PPM, has not been timed once; so is
     `rate`, the tokens that one engine samples a second. `owner` is what the process that works on it has written of
     itself, `silent` seconds ago; it is empty when nobody works. `faults` counts what went wrong and was made good.
+    `dashboard` is the address of Ray's own, where it works on a cluster that has one.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Status:
     owner: Mapping[str, Any]
     silent: float
     faults: Mapping[str, int]
+    dashboard: str
 
     @property
     def working(self) -> bool:
@@ -78,6 +80,7 @@ def status(path: Path) -> Status | None:
         who if silent < LEASE else {},
         silent,
         Counter(row["event"] for row in events if row["event"] in FAULTS),
+        next((row.get("dashboard", "") for row in reversed(events) if row["event"] == "start"), ""),
     )
 
 

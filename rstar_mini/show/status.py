@@ -19,6 +19,7 @@ def facts(now: Status) -> dict[str, str]:
         told["tokens a second"] = f"{now.rate:,.0f} by one engine"
     if now.working:
         told["worked on by"] = f"process {now.owner['pid']} on {now.owner['host']}, seen {now.silent:.0f} s ago"
+        told |= {"Ray's dashboard": now.dashboard} if now.dashboard else {}
     told |= {name: str(count) for name, count in now.faults.items()}
     left = "not known before the first round is done" if now.seconds_left is None else clock(now.seconds_left)
     return told if now.finished else told | {"time left": left}
