@@ -101,6 +101,8 @@ class Cluster:
         for _ in range(MOST_LOSSES):
             try:
                 return self._train(configuration, work, listener)
+            except self.ray.exceptions.RayTaskError as error:
+                raise error.cause from error
             except self.ray.exceptions.RayError as error:
                 reason = str(error).strip().splitlines()[-1]
                 listener.progress.say(f"round {work[1]}: a machine was lost while training; once more ({reason})")

@@ -124,7 +124,8 @@ def training(configuration: str, place: Iterable[str], run: str, number: int, pa
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout
         try:
-            yield from map(str.strip, process.stdout)
+            for line in process.stdout:
+                yield line.strip()
         except BaseException:
             process.terminate()
             raise
