@@ -64,12 +64,6 @@ if trainer.is_world_process_zero():
 """
 
 
-FSDP = {
-    "ACCELERATE_USE_FSDP": "true",
-    "FSDP_VERSION": "2",
-    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-    "FSDP_RESHARD_AFTER_FORWARD": "true",
-}
 # Accelerate spreads weights over GPUs only; torch can over processors as well, so it is told that these are GPUs.
 AS_GPUS = """
 import os
@@ -109,22 +103,10 @@ def test_two_processes_take_the_steps_of_one(tmp_path, part):
     """Of each step of 8 sequences a process has 4, of which it reads 2 at a time; the third step has 5 in all."""
     alone = trained(tmp_path / "alone", part, 8, 1)
     assert len(alone["loss"]) == 6
-    for name, micro, processes in (("micro", 2, 1), ("two", 4, 2), ("two-micro", 2, 2)):
+    for name, micro, processes in (("micro", 2, 1), ("two-micro", 2, 2)):
         found = trained(tmp_path / name, part, micro, processes)
         assert found["loss"] == pytest.approx(alone["loss"], abs=1e-5), name
         assert found["weights"] == pytest.approx(alone["weights"], abs=2e-2), name  # sums over whole tensors
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("part", ["sft", "ppm"])
-def test_spread_weights_take_the_same_steps(tmp_path, monkeypatch, as_gpus, part):
-    alone = trained(tmp_path / "alone", part, 8, 1)
-    for name, value in FSDP.items():
-        monkeypatch.setenv(name, value)
-    spread = trained(tmp_path / "spread", part, 2, 2)
-    assert spread["loss"] == pytest.approx(alone["loss"], abs=1e-5)
-    assert len(spread["weights"]) == len(alone["weights"])
-    assert spread["weights"] != pytest.approx(alone["weights"], abs=1), "the first process has only its share"
 
 
 def two_of(name: str, folder: Path) -> str:
@@ -175,17 +157,16 @@ class After(Until):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tuning", ["full", "lora"])
-def test_a_round_whose_weights_are_spread_and_that_is_interrupted(tmp_path, as_gpus, tuning):
+def test_a_round_whose_weights_are_spread_and_that_is_interrupted(tmp_path, as_gpus):
     """The models are those of one process, under the same names, whole, and training goes on from its checkpoint."""
-    changes = [*MORE, f"policy.tuning={tuning}"]
-    alone = evolve("tiny", tmp_path / "alone", 1, changes)
+    alone = evolve("tiny", tmp_path / "alone", 1, MORE)
     two = two_of("8-gpus-fsdp", tmp_path)
     for part in ("policy", "PPM"):
         with pytest.raises(KeyboardInterrupt):
-            evolve("tiny", tmp_path / "run", 1, changes, After(f"round 1: {part}", 3), accelerate=two)
-    again = After("never", 0)
-    made = evolve("tiny", tmp_path / "run", 1, changes, again, accelerate=two)
+            evolve("tiny", tmp_path / "run", 1, MORE, After(f"round 1: {part}", 3), accelerate=two)
+        checkpoints = tmp_path / "run" / "round-1" / f".{part.lower()}-checkpoints"
+        assert len(list(checkpoints.rglob("pytorch_model_fsdp_0/*.distcp"))) >= 2, "each process has its share"
+    made = evolve("tiny", tmp_path / "run", 1, MORE, accelerate=two)
     assert made.verify() == []
     for part in ("policy", "ppm"):
         [found], [expected] = (list((run.round(1) / part).glob("*.safetensors")) for run in (made, alone))
