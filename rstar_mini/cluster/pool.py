@@ -45,12 +45,14 @@ class Cluster:
     Args:
         address: host:port of the cluster, as `ray start --head` prints it; "auto", the one that this process or this
             machine belongs to, as in a Ray job; or "local", one that is started here.
+        engine: what the actors are; `tests/scale` puts one there that simulates.
 
     Raises:
         UserError: Ray is not installed, or there is no cluster at this address.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, engine: type = Engine) -> None:
+        self.engine = engine
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it tells its makers, over the network
         try:
             import ray
@@ -148,7 +150,7 @@ class Cluster:
     ) -> Iterator[Any]:
         """What the actors give for each shard."""
         errors, waiting, at_work = self.ray.exceptions, deque(shards), dict[Any, Work]()
-        actors = Actors(self.ray, what, run, number)
+        actors = Actors(self.ray, self.engine, what, run, number)
         try:
             while waiting or any(work.shard for work in at_work.values()):
                 loading = sum(not work.shard for work in at_work.values())
@@ -184,10 +186,10 @@ class Cluster:
 class Actors:
     """The actors of one round: as many as there is room for, and one more, for which Ray makes room where it may."""
 
-    def __init__(self, ray: Any, what: Job, run: Run, number: int) -> None:
+    def __init__(self, ray: Any, engine: type, what: Job, run: Run, number: int) -> None:
         self.ray, self.alive, self.losses = ray, list[Any](), Counter[int | None]()
         self.needs = {"GPU": 1} if ray.cluster_resources().get("GPU") else {"CPU": run.recipe.threads}
-        self._kind = ray.remote(Engine).options(num_cpus=self.needs.get("CPU", 1), num_gpus=self.needs.get("GPU", 0))
+        self._kind = ray.remote(engine).options(num_cpus=self.needs.get("CPU", 1), num_gpus=self.needs.get("GPU", 0))
         path, recipe = run.path.resolve(), run.recipe.model_dump(mode="json")
         models = ray.put(models_of(path, number - 1 if what == "search" else number))
         self._told = what, recipe, number, str(path), owner(path).get("id", ""), models

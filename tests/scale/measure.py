@@ -1,0 +1,204 @@
+"""What a cluster gains and what it costs the driver: `python tests/scale/measure.py workers|engines|problems|kills`.
+
+On one machine, with `pip install -e ".[cluster]"`; nothing else should run beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # small_runs
+
+from small_runs import SMALL, digests
+
+from rstar_mini.api import evolve
+from rstar_mini.cluster.pool import Cluster
+from rstar_mini.evolution.harvest import harvest
+from rstar_mini.evolution.run import Run
+from rstar_mini.evolution.shards import Found, cut, search_round
+from rstar_mini.files import jsonl_bytes, zipped
+from rstar_mini.policy.scripted import ScriptedPolicy
+from rstar_mini.progress import Silent
+from rstar_mini.recipes import load_recipe
+from rstar_mini.search import Budget, Expander, search
+from rstar_mini.types import Execution, Problem, Status
+
+MB = 1e6
+
+
+class Echo:
+    """A sandbox for programs that only print a number."""
+
+    def run_many(self, codes: Sequence[str]) -> list[Execution]:
+        """What they print."""
+        return [Execution(Status.OK, re.findall(r"print\((\d+)\)", code)[-1] + "\n") for code in codes]
+
+
+def script(question: str, text: str) -> list[str]:
+    """Right and wrong sums."""
+    right = sum(map(int, re.findall(r"\d+", question)))
+    if not text:
+        return [f"<code>\n# Add\nprint({right + off})\n<end_of_code>" for off in (0, 1, 2, 3)]
+    said = re.findall(r"<output>(\d+)<", text)[-1]
+    return [f"<answer>The answer is \\boxed{{{said}}}<end_of_answer>"]
+
+
+def simulated(seconds: float) -> type:
+    """An engine whose models take so long for a shard, and no time of the processor's."""
+
+    class Simulated:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def ready(self) -> None:
+            pass
+
+        def search(self, shard: int, problems: Sequence[Problem]) -> Found:
+            time.sleep(seconds)
+            trees = search(problems, Expander(ScriptedPolicy(script), Echo(), seed=str(shard)), Budget(4, 4))
+            return Found(
+                shard, zipped(jsonl_bytes(tree.to_json() for tree in trees)), {"sampled": 0, "shrunk": 0}, seconds
+            )
+
+    return Simulated
+
+
+def sums(n: int) -> list[Problem]:
+    """Problems that the script solves."""
+    return [Problem(f"sum-{i:07}", f"What is {i} + {i % 97}?", str(i + i % 97), level=1 + i % 3) for i in range(n)]
+
+
+def cluster_of(cpus: int):
+    """A Ray cluster of one machine that takes itself for so large."""
+    from ray.cluster_utils import Cluster as Machines
+
+    head = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": 400 << 20}
+    return Machines(initialize_head=True, head_node_args=head)
+
+
+def rate(times: Sequence[float], warm: int) -> float:
+    """Shards a second, without the first ones, for which actors had to start."""
+    return (len(times) - warm - 1) / (times[-1] - times[warm])
+
+
+def workers(folder: Path, shards: int = 30, seconds: float = 1.0) -> None:
+    """Engines of simulated latency: shards a second from 1 to 16 of them, and the driver's processor time for each."""
+    alone = 0.0
+    for count in (1, 2, 4, 8, 16):
+        machines = cluster_of(count)
+        run = Run.create(folder / str(count), load_recipe("tiny", [*SMALL, "threads=1"]))
+        with run.owned(), Cluster(machines.address, simulated(seconds)) as cluster:
+            times, used = [], 0.0
+            for _ in cluster.search(run, 1, Silent(), cut(sums(8 * shards * count), 8)):
+                times.append(time.monotonic())
+                used = used or time.process_time()
+            used = time.process_time() - used
+        machines.shutdown()
+        found = rate(times, 3 * count)
+        alone = alone or found
+        share, each = found / (count * alone), 1000 * used / len(times)
+        print(f"{count:2} engines: {found:6.2f} shards/s, {share:.2f} of linear, driver {each:.1f} ms a shard")
+
+
+def engines(folder: Path) -> None:
+    """Real policies of one thread each: shards a second of one and of two."""
+    found = {}
+    for count in (1, 2):
+        machines = cluster_of(count)
+        changes = ["problems.limit=720", "search.shard=24", "threads=1", "evaluation.limit=8"]
+        run = evolve("tiny", folder / str(count), 1, [*SMALL[2:], *changes, "sft.epochs=1"], ray=machines.address)
+        machines.shutdown()
+        rows = [row for row in run.events.rows() if row["event"] == "shard searched"]
+        found[count] = sum(row["seconds"] for row in rows) / len(rows) / count
+        print(f"{count} engines: {1 / found[count]:.3f} shards/s, n = {len(rows)}")
+    print(f"two over one: {found[1] / found[2]:.2f}")
+
+
+def problems(folder: Path, n: int = 1_000_000, shard: int = 128) -> None:
+    """So many problems through search and harvest, with engines that take no time: memory and time of the driver."""
+    machines, me = cluster_of(2), psutil.Process()
+    run = Run.create(folder / "run", load_recipe("tiny", [*SMALL, "threads=1", f"search.shard={shard}"]))
+    before = me.memory_info().rss
+    some = sums(n)
+    print(f"{n:,} problems as objects: {(me.memory_info().rss - before) / MB:,.0f} MB")
+
+    class Watch(Silent):
+        done = 0
+
+        def advance(self, amount: int = 1) -> None:
+            self.done += amount
+            if self.done // (n // 10) > (self.done - amount) // (n // 10):
+                used = time.process_time() - start
+                print(
+                    f"{self.done:9,} searched: driver {me.memory_info().rss / MB:,.0f} MB, "
+                    f"{1000 * used / (self.done / shard):.1f} ms of its processor a shard",
+                    flush=True,
+                )
+
+    with run.owned(), Cluster(machines.address, simulated(0.0)) as cluster:
+        start, began = time.process_time(), time.monotonic()
+        search_round(run, 1, some, lambda shards: cluster.search(run, 1, watch, shards), watch := Watch())
+        print(f"searched in {time.monotonic() - began:,.0f} s")
+    machines.shutdown()
+    began = time.monotonic()
+    print(harvest(run, 1, some))
+    print(f"harvested in {time.monotonic() - began:,.0f} s: driver {me.memory_info().rss / MB:,.0f} MB")
+
+
+def kills(folder: Path, times: int = 30) -> None:
+    """An engine, a machine or the driver is killed at random moments, until it was so often: the files at the end."""
+    changes, rng = [*SMALL, "search.shard=2", "threads=1", "problems.limit=48"], random.Random(0)
+    whole = digests(evolve("tiny", folder / "whole", 1, changes).path)
+    machines = cluster_of(1)
+    machines.add_node(num_cpus=1, object_store_memory=200 << 20)
+    start = [
+        sys.executable,
+        "-c",
+        "import sys, rstar_mini; rstar_mini.evolve('tiny', sys.argv[1], 1, sys.argv[3:], ray=sys.argv[2])",
+    ]
+    killed, runs = {"engine": 0, "machine": 0, "driver": 0}, 0
+    while sum(killed.values()) < times:
+        path = folder / f"run-{runs}"
+        driver = subprocess.Popen([*start, str(path), machines.address, *changes])
+        while driver.poll() is None and sum(killed.values()) < times:
+            time.sleep(rng.uniform(1, 12))
+            found = [p for p in psutil.process_iter(["name"]) if "ray::Engine" in p.info["name"]]
+            what = rng.choice(["engine", "engine", "machine", "driver"])
+            if driver.poll() is None and (what != "engine" or found):
+                killed[what] += 1
+                if what == "engine":
+                    rng.choice(found).kill()
+                elif what == "driver":
+                    driver.send_signal(signal.SIGKILL)
+                else:
+                    machines.remove_node(next(iter(machines.worker_nodes)), allow_graceful=False)
+                    machines.add_node(num_cpus=1, object_store_memory=200 << 20)
+        if driver.wait() == 0:
+            assert digests(path) == whole, path
+            runs += 1
+    path = folder / f"run-{runs}"
+    subprocess.run([*start, str(path), machines.address, *changes], check=True)
+    assert digests(path) == whole
+    print(f"killed {killed}; {runs + 1} runs came to their end, all with the files of a single process ({len(whole)})")
+    machines.shutdown()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["workers", "engines", "problems", "kills"])
+    asked = parser.parse_args()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    with tempfile.TemporaryDirectory() as kept:
+        globals()[asked.what](Path(kept))
