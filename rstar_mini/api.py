@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rstar_mini.errors import UserError
+from rstar_mini.evolution.remote import Remote, fetched, is_url
 from rstar_mini.evolution.run import Run
 from rstar_mini.offline import check_address
 from rstar_mini.progress import Progress, Silent
@@ -32,12 +33,12 @@ class Solution:
 
 
 def load_run(path: str | Path) -> Run:
-    """A run that is on disk, finished or not.
+    """A run, finished or not, in a folder or under a URL, from which it is copied to look on.
 
     Raises:
         UserError: there is none.
     """
-    return Run.load(Path(path))
+    return Run.load(fetched(str(path)) if is_url(path) else Path(path))
 
 
 def evolve(
@@ -53,7 +54,7 @@ def evolve(
 
     Args:
         recipe: name of a shipped recipe or path of a YAML file.
-        run: the run directory; default runs/NAME.
+        run: the run directory, or a URL in object storage; default runs/NAME.
         rounds: how many rounds; default all of the recipe's.
         overrides: "key=value" changes to the recipe.
         ray: the address of a Ray cluster that searches, or "local" for one on this machine; default this process.
@@ -78,9 +79,11 @@ def evolve(
         raise UserError(f"--accelerate {accelerate}: it is for several machines; say with --ray where they are")
     path = Path(run) if run else Path("runs") / settings.name
     with ExitStack() as opened:
+        remote = opened.enter_context(Remote(str(run))) if is_url(run) else None
+        path = remote.folder if remote else path
         cluster = opened.enter_context(Cluster(ray)) if ray else None
         box = opened.enter_context(Sandbox(**settings.sandbox.model_dump()))
-        evolution = Evolution(settings, path, box, progress or Silent(), cluster, spread)
+        evolution = Evolution(settings, path, box, progress or Silent(), cluster, spread, remote)
         evolution.evolve(rounds or total)
     return evolution.run
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from rstar_mini import cli_reproduce, cli_share
-from rstar_mini.cli_options import DEFAULT_RUN, Changes, Offline, RunArgument, say
+from rstar_mini.cli_options import DEFAULT_RUN, Changes, Offline, RunArgument, RunOrUrl, say
 from rstar_mini.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _fail(message: str, code: int) -> None:
 @app.command()
 def evolve(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")] = "tiny",
-    run: Annotated[Path | None, typer.Option(help="The run directory; default runs/NAME.")] = None,
+    run: Annotated[str | None, typer.Option(help="The run directory, or a URL; default runs/NAME.")] = None,
     rounds: Annotated[int | None, typer.Option(help="How many rounds; default all.")] = None,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Search on a Ray cluster, 'auto' or 'local'.")
@@ -82,7 +82,7 @@ def evolve(
     with best_progress() as progress:
         made = api.evolve(recipe, run, rounds, overrides or [], progress, ray, accelerate)
     Console().print(results_table(made.metrics()))
-    say(f"the run is in {made.path}; see it with: rstar-mini report {made.path}")
+    say(f"the run is in {made.place}; see it with: rstar-mini report {made.place}")
 
 
 @app.command()
@@ -190,7 +190,7 @@ def plan(
 
 
 @app.command()
-def verify(run: RunArgument = DEFAULT_RUN) -> None:
+def verify(run: RunOrUrl = str(DEFAULT_RUN)) -> None:
     """Check every file of a run against the digest that was recorded when it was written."""
     from rstar_mini import api
 
@@ -206,7 +206,7 @@ def verify(run: RunArgument = DEFAULT_RUN) -> None:
 
 @app.command()
 def report(
-    run: RunArgument = DEFAULT_RUN,
+    run: RunOrUrl = str(DEFAULT_RUN),
     to: Annotated[
         Path | None,
         typer.Option(help="A new folder for report, recipe and metrics, with ids in place of the problems' texts."),
@@ -222,12 +222,13 @@ def report(
 
 
 @app.command()
-def status(run: RunArgument = DEFAULT_RUN) -> None:
+def status(run: RunOrUrl = str(DEFAULT_RUN)) -> None:
     """How far a run is that another process works on, who that is, and how long the search will take."""
+    from rstar_mini.evolution.remote import fetched, is_url
     from rstar_mini.evolution.status import status
     from rstar_mini.show.status import facts
 
-    now = status(run)
+    now = status(fetched(run, light=True) if is_url(run) else Path(run))
     if now is None:
         raise UserError(f"{run} is not a run; begin one with: rstar-mini evolve --run {run}")
     say("\n".join(f"{name}: {fact}" for name, fact in facts(now).items()))

@@ -12,6 +12,7 @@ from rstar_mini.offline import go_offline
 
 DEFAULT_RUN = Path("runs/tiny")
 RunArgument = Annotated[Path, typer.Argument(metavar="[RUN]", help="A run directory.")]
+RunOrUrl = Annotated[str, typer.Argument(metavar="[RUN]", help="A run directory, or a URL.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as in search.c=1.5.")
 ]

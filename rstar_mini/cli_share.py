@@ -49,7 +49,7 @@ def fetch(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: Annotated[str, typer.Argument(help="A run directory, or a URL.")],
     to: Annotated[str, typer.Option(metavar="DIR|hub:ORG/NAME", help="A new folder, or a name on the Hub.")],
     number: Annotated[int | None, typer.Option("--round", min=1, help="Which round; default the last.")] = None,
     offline: Offline = False,

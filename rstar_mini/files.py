@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -101,6 +102,12 @@ def line_bytes(row: dict[str, Any]) -> bytes:
 def zipped(data: bytes) -> bytes:
     """Gzipped without a time, so that the same data give the same file."""
     return gzip.compress(data, compresslevel=6, mtime=0)
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

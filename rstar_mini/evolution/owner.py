@@ -68,13 +68,13 @@ class Ownership:
         locked = lock(self._file)
         last = owner(self.folder)
         if locked is False:
-            raise UserError(f"{_name(last)} is working on {self.folder}; wait for it, or choose another --run")
+            raise UserError(f"{named(last)} is working on {self.folder}; wait for it, or choose another --run")
         silent = silence(last)
         here = last.get("host") == self.me["host"]
         gone = here and (locked or not psutil.pid_exists(last["pid"]))
         if silent < LEASE and not gone:
             raise UserError(
-                f"{_name(last)} worked on {self.folder} {silent:.0f} s ago; wait for it, choose another --run, or, "
+                f"{named(last)} worked on {self.folder} {silent:.0f} s ago; wait for it, choose another --run, or, "
                 f"when it is gone, give the same command again in {LEASE - silent:.0f} s"
             )
         self._beat()
@@ -96,7 +96,7 @@ class Ownership:
         """
         now = owner(self.folder)
         if now and now.get("id") != self.me["id"]:
-            raise UserError(f"{_name(now)} has taken over {self.folder}; this process writes nothing more into it")
+            raise UserError(f"{named(now)} has taken over {self.folder}; this process writes nothing more into it")
 
 
 def owner(folder: Path) -> dict[str, Any]:
@@ -129,5 +129,6 @@ def lock(file: BinaryIO) -> bool | None:
     return True
 
 
-def _name(last: dict[str, Any]) -> str:
+def named(last: dict[str, Any]) -> str:
+    """An owner in words."""
     return f"process {last.get('pid')} on {last.get('host')}" if last else "another process"

@@ -28,6 +28,7 @@ from rstar_mini.evolution.harvest import RENUMBERED, TRAJECTORIES, harvest, row_
 from rstar_mini.evolution.learning import Learner, Part
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import gather
+from rstar_mini.evolution.remote import Remote
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import SearchShards, ShardSearch, search_round
 from rstar_mini.evolution.synthesis import Synthesizer
@@ -45,7 +46,8 @@ class Evolution:
     """A run at work: its problems, its base model and its sandbox, and the rounds that have to be done.
 
     Problems and base model are loaded first, so that nothing is written when one of them is wrong. With a cluster, its
-    actors search and evaluate; with a configuration of accelerate, this spreads the trainings.
+    actors search and evaluate; with a configuration of accelerate, this spreads the trainings. `remote` is where the
+    run is kept when it is not on this disk; `path` then is the folder to work in.
 
     Raises:
         UserError: problems, base model or run directory are not usable.
@@ -59,6 +61,7 @@ class Evolution:
         progress: Progress,
         cluster: Cluster | None = None,
         accelerate: Path | None = None,
+        remote: Remote | None = None,
     ) -> None:
         torch.set_num_threads(recipe.threads)
         self.recipe, self.box, self.progress = recipe, box, progress
@@ -69,7 +72,7 @@ class Evolution:
         tight = check_memory(recipe)
         self.models = Models(recipe, path)
         self.models.notes += tight
-        self.run = Run.create(path, recipe)
+        self.run = Run.create(path, recipe, remote)
 
     @property
     def problems(self) -> list[Problem]:
@@ -168,6 +171,8 @@ class Evolution:
         if not log.exists():
             if self.accelerate:
                 launch(self.accelerate, self.run.path, number, part, self.progress, self.cluster)
+                self.run.copy(self.run.round(number) / part)
+                self.run.copy(log)
             else:
                 Learner(self.run, self.models, self.problems, self.progress).learn(number, part)
         made = read_json(log)

@@ -16,6 +16,7 @@ import yaml
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.ledger import Ledger
 from rstar_mini.evolution.owner import LOCK, OWNER, Ownership
+from rstar_mini.evolution.remote import DIGESTS, EVENTS, Remote
 from rstar_mini.files import (
     iterate_jsonl,
     json_bytes,
@@ -23,6 +24,7 @@ from rstar_mini.files import (
     line_bytes,
     read_json,
     read_jsonl,
+    sha256,
     whole_file,
     whole_folder,
     write_bytes,
@@ -35,7 +37,7 @@ from rstar_mini.types import Problem, Tree
 if TYPE_CHECKING:
     from rstar_mini.training import AnyModel
 
-RECIPE, EVENTS, DIGESTS = "recipe.yaml", "events.jsonl", "digests.jsonl"
+RECIPE = "recipe.yaml"
 SYNTHESIZED = "synthesized.jsonl"
 NOT_RECORDED = (LOCK, OWNER, EVENTS, DIGESTS, "report.html")
 
@@ -53,8 +55,8 @@ class Run:
       evaluation/round-1-seed-0-n-150/shard-0000.json ...    what the models do on held-out problems
     """
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
-        self.path, self.recipe = path, recipe
+    def __init__(self, path: Path, recipe: Recipe, remote: Remote | None = None) -> None:
+        self.path, self.recipe, self.remote = path, recipe, remote
         self.events, self.digests = Ledger(path / EVENTS), Ledger(path / DIGESTS)
         self._ownership: Ownership | None = None
 
@@ -70,8 +72,10 @@ class Run:
         return cls(path, load_recipe(str(path / RECIPE)))
 
     @classmethod
-    def create(cls, path: Path, recipe: Recipe) -> Run:
+    def create(cls, path: Path, recipe: Recipe, remote: Remote | None = None) -> Run:
         """A new run, or the one that is already there when it has the same recipe.
+
+        `remote` is where it is kept, and `path` then the folder in which its owner works.
 
         Raises:
             UserError: `path` holds a run of another recipe, or something that is not a run.
@@ -79,12 +83,14 @@ class Run:
         if (path / RECIPE).exists():
             run = cls.load(path)
             if changed := differences(run.recipe, recipe):
-                raise UserError(f"{path} belongs to another recipe ({'; '.join(changed)}); choose another --run")
+                place = remote.url if remote else path
+                raise UserError(f"{place} belongs to another recipe ({'; '.join(changed)}); choose another --run")
+            run.remote = remote
             return run
         if path.exists() and (not path.is_dir() or any(map(_not_ours, path.iterdir()))):
             raise UserError(f"{path} exists and is not a run; choose another --run")
         path.mkdir(parents=True, exist_ok=True)
-        run, text = cls(path, recipe), yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+        run, text = cls(path, recipe, remote), yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
         run.digests.repair()  # an earlier attempt may have been killed in its first line
         run.write(path / RECIPE, text.encode())
         return run
@@ -143,6 +149,7 @@ class Run:
 
             yield add
             self._record(path, digest.hexdigest())
+        self.copy(path)
 
     def write_model(self, model: AnyModel, folder: Path, weights: dict[str, Any] | None = None) -> None:
         """Save a model, or only the adapters of one that has them; the folder appears whole.
@@ -155,12 +162,21 @@ class Run:
             model.save_pretrained(str(aside), state_dict=weights, **options)
             for file in sorted(aside.rglob("*")):
                 if file.is_file():
-                    self._record(folder / file.relative_to(aside), _sha256(file))
+                    self._record(folder / file.relative_to(aside), sha256(file))
+        self.copy(folder)
 
     def write(self, path: Path, data: bytes) -> None:
         """Write a file into the run."""
         self._record(path, hashlib.sha256(data).hexdigest())
         write_bytes(path, data)
+        self.copy(path)
+
+    def copy(self, path: Path) -> None:
+        """Put a file of the run, or all below a folder, where the run is kept, if that is not on this disk."""
+        if self.remote:
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.is_file():
+                    self.remote.put(file)
 
     def _record(self, path: Path, digest: str) -> None:
         """Before the file is there: so a file without a record, or with another, is no file of this run."""
@@ -178,7 +194,7 @@ class Run:
         }
         wrong = [f"{name}: missing" for name in recorded if name not in found]
         for name, file in sorted(found.items()):
-            if name in recorded and _sha256(file) != recorded[name]:
+            if name in recorded and sha256(file) != recorded[name]:
                 wrong.append(f"{name}: not as it was written")
             elif name not in recorded and name not in NOT_RECORDED:
                 wrong.append(f"{name}: not written by this run")
@@ -216,15 +232,15 @@ class Run:
         return [Problem.from_json(row) for row in read_jsonl(self.round(number) / "unsolved.jsonl")]
 
     @property
+    def place(self) -> str:
+        """Where it is kept."""
+        return self.remote.url if self.remote else str(self.path)
+
+    @property
     def last_round(self) -> int:
         """The last finished round, 0 when there is none."""
         numbers = [row["round"] for row in self.metrics()]
         return max(numbers, default=0)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _not_ours(path: Path) -> bool:

@@ -1,0 +1,189 @@
+"""A run in object storage, under any URL that fsspec knows, such as s3://bucket/run or gs://bucket/run.
+
+Its owner works in a folder on its own disk and puts each file there when it is whole; what is there is the run, and a
+folder that was left behind is made equal to it. The lock is an object that can be made only where there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Self
+
+import fsspec
+import psutil
+
+from rstar_mini.errors import UserError
+from rstar_mini.evolution.ledger import Ledger
+from rstar_mini.evolution.owner import BEAT, LEASE, LOCK, OWNER, named, silence
+from rstar_mini.files import json_bytes, sha256
+from rstar_mini.offline import check_address
+from rstar_mini.paths import cache_dir
+
+EVENTS, DIGESTS = "events.jsonl", "digests.jsonl"
+LARGE = (".gz", ".safetensors")
+
+
+def is_url(place: str | Path | None) -> bool:
+    """Whether a run is named by a URL, and not by a folder."""
+    return "://" in str(place)
+
+
+def fetched(url: str, light: bool = False) -> Path:
+    """A folder with the run that is under a URL, to look on; `light` leaves out trees and weights.
+
+    Raises:
+        UserError: nothing can be read there.
+    """
+    remote = Remote(url, reading=True)
+    with remote.told():
+        remote.fetch(light)
+    return remote.folder
+
+
+class Remote:
+    """The run at a URL, and `folder`, where its files are on this disk.
+
+    In a `with` block it is owned: the folder is made equal to what is there, and `put` keeps it so. Its ledgers, to
+    which every step adds a line, follow every `BEAT` seconds and at the end; a file that they do not tell of when the
+    owner is lost is made again.
+
+    Args:
+        reading: to look on; in a folder of its own, beside that of an owner on the same machine.
+
+    Raises:
+        UserError: nothing can be read under this URL. On entering: another live process owns the run.
+    """
+
+    def __init__(self, url: str, reading: bool = False) -> None:
+        if not url.startswith(("file://", "memory://")):
+            check_address(url)
+        self.url, self.reading, self._ended = url, reading, threading.Event()
+        name = blake2b(url.rstrip("/").encode(), digest_size=8).hexdigest()
+        self.folder = cache_dir() / "runs" / (f"{name}-read" if reading else name)
+        self.me = {"id": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
+        self.me |= {"since": datetime.now(UTC).isoformat(timespec="seconds")}
+        with self.told():
+            self._files, self._root = fsspec.url_to_fs(url.rstrip("/"))
+            self._files.exists(self._root)
+
+    def __enter__(self) -> Self:
+        with self.told():
+            self._take()
+            try:
+                self.fetch()
+            except BaseException:
+                self._files.rm_file(self._at(OWNER))
+                raise
+        self._heart = threading.Thread(target=self._beats, daemon=True)
+        self._heart.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._heart.join()
+        with self.told():
+            if self._owner().get("id") == self.me["id"]:
+                self._put_ledgers()
+                self._files.rm_file(self._at(OWNER))
+
+    def put(self, path: Path) -> None:
+        """A file of the folder, as it is now.
+
+        Raises:
+            UserError: another process has taken the run, or it cannot be written.
+        """
+        with self.told():
+            self._check()
+            self._files.put_file(str(path), self._at(path.relative_to(self.folder).as_posix()))
+
+    def fetch(self, light: bool = False) -> None:
+        """Make the folder equal to what is there; `light` leaves out trees and weights."""
+        self._files.invalidate_cache()
+        there = {name.removeprefix(self._root).lstrip("/") for name in self._files.find(self._root)}
+        ledgers = [EVENTS, DIGESTS, *([OWNER] if self.reading else [])]  # an owner has a lock of its own in the folder
+        for name in ledgers:
+            (self.folder / name).unlink(missing_ok=True)
+            if name in there:
+                self._get(name)
+        recorded = {row["file"]: row["sha256"] for row in Ledger(self.folder / DIGESTS).rows()}
+        for name in sorted(there & recorded.keys()):
+            path = self.folder / name
+            if not (light and path.suffix in LARGE) and not (path.exists() and sha256(path) == recorded[name]):
+                self._get(name)
+        kept = {*(there & recorded.keys()), *ledgers, LOCK, OWNER}
+        for path in [*self.folder.rglob("*")]:
+            place = path.relative_to(self.folder)
+            hidden = any(part.startswith(".") for part in place.parts)  # checkpoints, which are not kept there
+            if path.is_file() and not hidden and place.as_posix() not in kept:
+                path.unlink()
+
+    def _get(self, name: str) -> None:
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        self._files.get_file(self._at(name), str(self.folder / name))
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _take(self) -> None:
+        last = self._owner()
+        gone = last.get("host") == self.me["host"] and not psutil.pid_exists(last["pid"])
+        if last and silence(last) < LEASE and not gone:
+            raise UserError(
+                f"{named(last)} worked on {self.url} {silence(last):.0f} s ago; wait for it, choose another --run, or, "
+                f"when it is gone, give the same command again in {LEASE - silence(last):.0f} s"
+            )
+        if last:
+            self._files.rm_file(self._at(OWNER))
+        try:
+            self._files.pipe_file(self._at(OWNER), self._sign(), mode="create")
+        except FileExistsError as error:
+            raise UserError(f"{named(self._owner())} has just begun to work on {self.url}; wait for it") from error
+
+    def _sign(self) -> bytes:
+        return json_bytes(self.me | {"seen": time.time()})
+
+    def _owner(self) -> dict[str, Any]:
+        try:
+            self._files.invalidate_cache()
+            found: dict[str, Any] = json.loads(self._files.cat_file(self._at(OWNER)))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found
+
+    def _check(self) -> None:
+        now = self._owner()
+        if now.get("id") != self.me["id"]:
+            raise UserError(f"{named(now)} has taken over {self.url}; this process writes nothing more into it")
+
+    def _beats(self) -> None:
+        while not self._ended.wait(BEAT):
+            with contextlib.suppress(Exception):  # the next one may get through; `put` tells of others
+                self._check()
+                self._files.pipe_file(self._at(OWNER), self._sign())
+                self._put_ledgers()
+
+    def _put_ledgers(self) -> None:
+        for name in (DIGESTS, EVENTS):
+            if (self.folder / name).exists():
+                self._files.put_file(str(self.folder / name), self._at(name))
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Storages fail in as many ways as there are libraries for them."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{self.url}: {str(error) or type(error).__name__}") from error
