@@ -69,14 +69,18 @@ def evolve(
         raise UserError(f"--rounds {rounds}: the recipe '{settings.name}' has rounds 1 to {total}")
     if settings.policy.url:
         check_address(settings.policy.url)
-    from rstar_mini.cluster.pool import Cluster
-    from rstar_mini.cluster.train import configuration_file, machines_of
+    from rstar_mini.cluster.pool import LOCAL, Cluster
+    from rstar_mini.cluster.train import check_shares, configuration_file, machines_of
     from rstar_mini.evolution.rounds import Evolution
     from rstar_mini.sandbox import Sandbox
 
     spread = configuration_file(accelerate) if accelerate else None
-    if spread and not ray and machines_of(spread)[0] > 1:
-        raise UserError(f"--accelerate {accelerate}: it is for several machines; say with --ray where they are")
+    if spread:
+        if machines_of(spread)[0] > 1 and ray in (None, LOCAL):
+            raise UserError(f"--accelerate {accelerate}: it is for several machines; say with --ray where they are")
+        if machines_of(spread)[0] > 1 and is_url(run):
+            raise UserError(f"--run {run}: machines that train together need a folder that all of them see")
+        check_shares(spread, settings)
     path = Path(run) if run else Path("runs") / settings.name
     with ExitStack() as opened:
         remote = opened.enter_context(Remote(str(run))) if is_url(run) else None

@@ -235,6 +235,8 @@ def trainer_settings(settings: Training, seed: int, model: AnyModel) -> dict[str
         "max_length": None,
         "bf16": False,
         "fp16": model.dtype == torch.float16 and torch.cuda.is_available(),
+        # Products of fp32 on tensor cores, several times as fast, where there are such.
+        "tf32": True if torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0) else None,
         "optim": "paged_adamw_8bit" if four_bits and torch.cuda.is_available() else "adamw_torch_fused",
         "activation_checkpointing": settings.recompute,
         "activation_checkpointing_kwargs": {"use_reentrant": False} if settings.recompute else None,

@@ -216,8 +216,8 @@ def test_the_job_for_slurm_starts_ray_and_a_run(tmp_path):
     (tmp_path / "bin" / "activate").write_text("")
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "ENVIRONMENT": str(tmp_path)}
     env |= {"SLURM_JOB_NODELIST": "node[1-2]", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "4"}
-    asked = ["bash", str(EXAMPLES / "slurm.sh"), "paper", "--accelerate", "15-machines-fsdp"]
+    asked = ["bash", str(EXAMPLES / "slurm.sh"), "paper", "--accelerate", "16-machines-fsdp"]
     said = subprocess.run(asked, env=env, capture_output=True, text=True, check=True).stdout
     started, _, command = said.strip().partition(" -- ")
     assert started == "ray symmetric-run --address node1:6379 --min-nodes 2 --num-gpus 4"
-    assert command == "rstar-mini evolve paper --accelerate 15-machines-fsdp --ray auto"
+    assert command == "rstar-mini evolve paper --accelerate 16-machines-fsdp --ray auto"

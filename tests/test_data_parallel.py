@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 from small_runs import SMALL, Until
 
 from rstar_mini.api import evolve
-from rstar_mini.cluster.train import SHIPPED, configuration_file, machines_of
+from rstar_mini.cluster.train import SHIPPED, Listener, configuration_file, machines_of
 from rstar_mini.errors import UserError
 from rstar_mini.files import read_json
+from rstar_mini.progress import Silent
 
 TRAIN = """
 import json, sys
@@ -191,15 +192,54 @@ def test_a_spread_training_that_fails_says_why(tmp_path):
     [
         (
             "none.yaml",
-            "no such file; make one with `accelerate config`, or take one of 1-gpu, 15-machines-fsdp, 8-gpus",
+            "no such file; make one with `accelerate config`, or take one of 1-gpu, 16-machines-fsdp, 8-gpus",
         ),
-        ("15-machines-fsdp", "for several machines; say with --ray where they are"),
+        ("16-machines-fsdp", "for several machines; say with --ray where they are"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_refused(tmp_path, accelerate, why):
     with pytest.raises(UserError, match=why):
         evolve("tiny", tmp_path / "run", 1, SMALL, accelerate=accelerate)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("{", "no configuration of accelerate"),
+        ("", "no configuration of accelerate"),
+        ("distributed_type: DEEPSPEED", "distributed_type DEEPSPEED is not supported; NO, MULTI_GPU and FSDP are"),
+        ("distributed_type: FSDP", "of FSDP only version 2"),
+        (
+            "{distributed_type: FSDP, fsdp_config: {fsdp_version: 2, fsdp_activation_checkpointing: true}}",
+            "leave out fsdp_activation_checkpointing; the recipe's sft.recompute",
+        ),
+        ("{num_machines: 2, num_processes: 3}", "3 processes cannot be shared by 2 machines"),
+        ("{num_processes: 3}", "sft.batch 32 cannot be shared evenly by 3 processes"),
+    ],
+)
+def test_what_cannot_be_trained_so_is_refused_before_the_run_begins(tmp_path, told, why):
+    (tmp_path / "bad.yaml").write_text(told)
+    with pytest.raises(UserError, match=why):
+        evolve("tiny", tmp_path / "run", 1, SMALL, accelerate=str(tmp_path / "bad.yaml"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_in_a_training_is_told_and_not_that_of_its_launcher():
+    """As torchrun prints them."""
+    listener = Listener(Silent())
+    for line in (
+        "[rank1]: Traceback (most recent call last):",
+        "[rank1]:   loss.backward()",
+        "[rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
+        "Traceback (most recent call last):",
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:",
+        "rstar_mini.cluster.train FAILED",
+        'progress ["failed"]',
+    ):
+        listener.hear(line)
+    assert listener.failed and not listener.wrong
+    assert listener.reason == "[rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
 
 
 def test_the_shipped_configurations_are_accelerates_own(tmp_path):

@@ -94,17 +94,17 @@ def test_advice_makes_a_training_fit():
 def test_many_gpus_share_the_hours_and_the_weights_of_full_fine_tuning():
     recipe = load_recipe("qwen2.5-math-7b-8gpu")
     one, eight = (plan(recipe, "h100", gpus) for gpus in (1, 8))
-    assert eight.fits and not one.fits and "more --gpus" in one.needs[1].advice
+    assert eight.fits and not one.fits and "more GPUs" in one.needs[1].advice
     assert [cost.gpu_hours for cost in one.costs] == [cost.gpu_hours for cost in eight.costs]
     adapters = load_recipe("qwen2.5-math-7b-qlora")
     assert plan(adapters, "h100", 8).needs == plan(adapters, "h100", 1).needs
 
 
-def test_the_papers_own_hours_are_foretold_within_an_order_of_magnitude():
+def test_the_papers_own_hours_are_foretold_within_a_factor_of_three():
     """Rounds 2 to 4, on 15 machines with four A100 of 40 GB: 3 days, 3 days and a week, about."""
     foretold = plan(load_recipe("paper"), "a100-40", gpus=60)
     for cost, days in zip(foretold.costs[1:], (3, 3, 7), strict=True):
-        assert 0.1 < cost.gpu_hours / (60 * 24 * days) < 1
+        assert 1 / 3 < cost.gpu_hours / (60 * 24 * days) < 3
 
 
 def test_bad_input_is_one_line(tmp_path):
@@ -122,7 +122,7 @@ def test_the_command_says_whether_it_fits():
 
 def test_the_command_counts_machines_and_money():
     told = CliRunner().invoke(app, ["plan", "paper", "--gpu", "a100-40", "--gpus", "60", "--price", "2"])
-    assert told.exit_code == 0 and "8 nodes of 8 GPUs" in " ".join(told.stdout.split())
+    assert told.exit_code == 0 and "nodes: 15;" in " ".join(told.stdout.split())
     [row] = [line.split() for line in told.stdout.splitlines() if line.strip().startswith("all ")]
     total, hours, cost = (float(cell.replace(",", "")) for cell in row[1:])
     assert hours == pytest.approx(total / 60, rel=0.1) and cost == pytest.approx(2 * total, rel=0.1)

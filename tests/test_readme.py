@@ -53,7 +53,13 @@ def test_readme_shows_what_the_shipped_results_say() -> None:
     assert with_results(text, data_file("results")) == text, "run python -m rstar_mini.show.readme"
 
 
-def test_every_block_of_results_has_an_end() -> None:
+def test_every_mark_of_results_opens_or_ends_a_block() -> None:
     text = (ROOT / "README.md").read_text()
-    opened = re.findall(r"<!-- results .* -->|<!-- end -->", text)
-    assert all((mark == "<!-- end -->") == bool(i % 2) for i, mark in enumerate(opened)) and len(opened) % 2 == 0
+    marks = re.findall(r"<!--.*?-->", text)
+    blocks = re.findall(r"<!-- results \S+: \S+ -->\n.*?<!-- end -->", text, re.DOTALL)
+    assert len(marks) == 2 * len(blocks)
+
+
+def test_results_that_are_not_there_are_one_line(shipped: Path) -> None:
+    with pytest.raises(UserError, match="has no metrics"):
+        with_results("<!-- results other: metrics -->\n<!-- end -->", shipped)

@@ -46,6 +46,12 @@ def test_copies_are_solutions_of_what_they_tell(box):
         assert copy.problem.level == 2
 
 
+def test_copies_of_one_problem_have_names_of_their_own(box):
+    other = solved(ATE.problem.question, "1", "rest = 37 - 36")
+    copies = renumber([ATE, other], 3, 0, box)
+    assert len({copy.problem.id for copy in copies}) == len({copy.problem.question for copy in copies}) == 6
+
+
 def test_the_same_seed_gives_the_same_copies(box):
     assert renumber([ATE], 3, 7, box) == renumber([ATE], 3, 7, box) != renumber([ATE], 3, 8, box)
 
@@ -78,8 +84,16 @@ def test_decimals_keep_their_places(box):
 
 @pytest.mark.parametrize(
     "trajectory",
-    [solved("Which is more, 3 or 4?", "B", "answer = 'B'"), solved("What is 0 or 1?", "1", "answer = 1")],
-    ids=["its answer is no number", "it has nothing to change"],
+    [
+        solved("Which is more, 3 or 4?", "B", "answer = 'B'"),
+        solved("What is 0 or 1?", "1", "answer = 1"),
+        solved("What are 20 % of 55?", "11", "part = 55 * 0.2"),
+        solved("I had 1,000 and lost 300. What is left?", "700", "left = 1000 - 300"),
+        solved("2 boxes hold 2 balls each. How many?", "4", "balls = 2 + 2"),
+        solved("A square has sides of 2. What is its area?", "4", "area = 2 ** 2"),
+        solved("A cat eats 7 mice a day. How many in a week?", "49", "mice = 7 * 7"),
+    ],
+    ids=["no number", "nothing to change", "percent", "thousands", "twice asked", "exponent", "constant"],
 )
 def test_what_cannot_be_told_again_has_no_copies(box, trajectory):
     assert renumber([trajectory], 2, 0, box) == []

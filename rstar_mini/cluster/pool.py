@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -94,21 +95,37 @@ class Cluster:
         """
         return self._spread("evaluate", run, number, progress, shards, seed, greedy_only)
 
-    def train(self, configuration: Path, work: tuple[str, int, Part], listener: Listener) -> None:
+    def train(self, configuration: Path, run: Run, number: int, part: Part, listener: Listener) -> None:
         """A training on several machines at once; where one of them is lost, once more from the last checkpoint.
 
         Raises:
             UserError: machines were lost too often.
         """
+        reason = "its connections broke"
         for _ in range(MOST_LOSSES):
+            before = self._machines()
             try:
-                return self._train(configuration, work, listener)
+                self._train(configuration, (str(run.path.resolve()), number, part), listener)
+                if not listener.failed or listener.wrong or not self._lost_one_of(before):
+                    return
             except self.ray.exceptions.RayTaskError as error:
                 raise error.cause from error
             except self.ray.exceptions.RayError as error:
                 reason = str(error).strip().splitlines()[-1]
-                listener.progress.say(f"round {work[1]}: a machine was lost while training; once more ({reason})")
+            listener.failed = False
+            run.note("training lost", round=number, why=reason)
+            listener.progress.say(f"round {number}: a machine was lost while training; once more ({reason})")
         raise UserError(f"{MOST_LOSSES} times a machine was lost while training: {reason}")
+
+    def _machines(self) -> set[str]:
+        return {machine["NodeID"] for machine in self.ray.nodes() if machine["Alive"]}
+
+    def _lost_one_of(self, before: set[str]) -> bool:
+        """Whether a machine has gone: trainings notice it by their connections before Ray does."""
+        until = time.monotonic() + PATIENCE
+        while before <= self._machines() and time.monotonic() < until:
+            time.sleep(1)
+        return not before <= self._machines()
 
     def _train(self, configuration: Path, work: tuple[str, int, Part], listener: Listener) -> None:
         """Hear all machines until they are done, or until one of them has failed."""
@@ -143,6 +160,8 @@ class Cluster:
         finally:
             for heard in trainings:
                 ray.cancel(heard)
+            if trainings:
+                ray.wait(trainings, num_returns=len(trainings), timeout=PATIENCE / 3)  # for them to end in good order
             ray.util.remove_placement_group(group)
 
     def _spread(

@@ -6,7 +6,9 @@ On several machines, Ray starts `accelerate launch` on each, and they meet at th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,16 +18,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+import torch
 import yaml
 
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.learning import Part
 from rstar_mini.evolution.owner import owner
+from rstar_mini.evolution.run import Run
 from rstar_mini.progress import Progress, Silent
+from rstar_mini.recipes import Recipe
 
 if TYPE_CHECKING:
     from rstar_mini.cluster.pool import Cluster
 
+OF_LAUNCHERS = ("torch.distributed.elastic", "subprocess.CalledProcessError")  # what they say of an error in a training
 SHIPPED = Path(__file__).parent / "configurations"
 TOLD = "progress "  # begins a line that tells of progress
 WRONG, FAILED = "wrong", "failed"  # or of what a user can mend, or of the end
@@ -48,38 +55,41 @@ class Told(Silent):
 
 
 class Listener:
-    """Passes on the progress that trainings print, and keeps what was wrong."""
+    """Passes on the progress that trainings print, and keeps what was wrong.
+
+    `failed` is whether one has come to a bad end, `wrong` what it said of it, if it was something that a user can mend.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.failed = False
-        self._told = self._error = self._last = ""
+        self.wrong = self._error = self._last = ""
 
     def hear(self, line: str) -> None:
         """A line of a training."""
         if not line.startswith(TOLD):
             self._last = line or self._last
-            self._error = line if "Error:" in line else self._error
+            self._error = line if "Error:" in line and not line.startswith(OF_LAUNCHERS) else self._error
             return
         what, *how = json.loads(line.removeprefix(TOLD))
         if what == FAILED:
             self.failed = True
         elif what == WRONG:
-            self._told = how[0]
+            self.wrong = how[0]
         else:
             getattr(self.progress, what)(*how)
 
     @property
     def reason(self) -> str:
         """What a training said was wrong, or else its last line with an error, or else its last line."""
-        return self._told or self._error or self._last
+        return self.wrong or self._error or self._last
 
 
 def configuration_file(name_or_path: str) -> Path:
     """A shipped configuration of accelerate, or a file.
 
     Raises:
-        UserError: there is none of this name.
+        UserError: there is none of this name, or it asks for what cannot be done here.
     """
     shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.yaml"))}
     found = shipped.get(name_or_path, Path(name_or_path))
@@ -88,7 +98,30 @@ def configuration_file(name_or_path: str) -> Path:
             f"--accelerate {name_or_path}: there is no such file; make one with `accelerate config`, or take one of "
             + ", ".join(shipped)
         )
+    if why := _cannot(found):
+        raise UserError(f"--accelerate {name_or_path}: {why}")
     return found
+
+
+def _cannot(configuration: Path) -> str:
+    """Why nothing can be trained as a configuration says, "" when it can."""
+    try:
+        told = yaml.safe_load(configuration.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        told = None
+    if not isinstance(told, dict):
+        return "it is no configuration of accelerate; make one with `accelerate config`"
+    kind, fsdp = told.get("distributed_type", "NO"), told.get("fsdp_config") or {}
+    if kind not in ("NO", "MULTI_GPU", "MULTI_CPU", "FSDP"):
+        return f"distributed_type {kind} is not supported; NO, MULTI_GPU and FSDP are"
+    if kind == "FSDP" and fsdp.get("fsdp_version") != 2:
+        return "of FSDP only version 2 is supported; set fsdp_version: 2"
+    if fsdp.get("fsdp_activation_checkpointing"):
+        return "leave out fsdp_activation_checkpointing; the recipe's sft.recompute and ppm.recompute say so"
+    machines, processes = told.get("num_machines", 1), told.get("num_processes", 1)
+    if not isinstance(machines, int) or not isinstance(processes, int) or machines < 1 or processes % machines:
+        return f"{processes} processes cannot be shared by {machines} machines"
+    return ""
 
 
 def machines_of(configuration: Path) -> tuple[int, int]:
@@ -98,21 +131,38 @@ def machines_of(configuration: Path) -> tuple[int, int]:
     return machines, told.get("num_processes", 1) // machines
 
 
+def check_shares(configuration: Path, recipe: Recipe) -> None:
+    """See that the devices of a configuration can share each step of a recipe's trainings evenly.
+
+    Raises:
+        UserError: they cannot, or there are not so many GPUs on this machine.
+    """
+    machines, each = machines_of(configuration)
+    for part, batch in {"sft": recipe.sft.batch, "ppm": recipe.ppm.batch}.items():
+        if batch % (machines * each):
+            raise UserError(
+                f"{part}.batch {batch} cannot be shared evenly by {machines * each} processes; choose a multiple of it"
+            )
+    gpus = torch.cuda.device_count()
+    if machines == 1 and 0 < gpus < each:
+        raise UserError(f"{configuration.name} is for {each} GPUs, and this machine has {gpus}; set num_processes")
+
+
 def launch(
-    configuration: Path, run: Path, number: int, part: Part, progress: Progress, cluster: Cluster | None = None
+    configuration: Path, run: Run, number: int, part: Part, progress: Progress, cluster: Cluster | None = None
 ) -> None:
     """Train the policy or the PPM of a round as an accelerate configuration says; it goes on where it stopped.
 
     Raises:
         UserError: the training failed; its last line says why. Or there is no cluster for several machines.
     """
-    listener, work = Listener(progress), (str(run.resolve()), number, part)
+    listener = Listener(progress)
     if machines_of(configuration)[0] == 1:
-        with closing(training(str(configuration), (), *work)) as lines:
+        with closing(training(str(configuration), (), str(run.path), number, part)) as lines:
             for line in lines:
                 listener.hear(line)
     elif cluster:
-        cluster.train(configuration, work, listener)
+        cluster.train(configuration, run, number, part, listener)
     if listener.failed:
         raise UserError(f"training with {configuration} failed: {listener.reason}")
 
@@ -127,7 +177,9 @@ def training(configuration: str, place: Iterable[str], run: str, number: int, pa
             for line in process.stdout:
                 yield line.strip()
         except BaseException:
-            process.terminate()
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.terminate()
             raise
     if process.returncode:
         yield TOLD + json.dumps([FAILED])
@@ -168,16 +220,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("part", choices=["policy", "ppm"])
     asked = parser.parse_args(argv)
 
-    import torch
-
     from rstar_mini.evolution.learning import Learner
     from rstar_mini.evolution.models import Models
     from rstar_mini.evolution.problems import gather
-    from rstar_mini.evolution.run import Run
     from rstar_mini.training import is_first
 
     run = Run.load(asked.run)
+    run.written_for = owner(asked.run).get("id", "")
     torch.set_num_threads(run.recipe.threads)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     problems = [*gather(run.recipe).training, *run.synthesized()]
     try:
         learner = Learner(run, Models(run.recipe, run.path), problems, Told() if is_first() else Silent())

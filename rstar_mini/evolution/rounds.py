@@ -7,6 +7,7 @@ policy, the PPM, the evaluation.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 
 from rstar_mini.cluster.pool import Cluster
-from rstar_mini.cluster.train import launch
+from rstar_mini.cluster.train import launch, machines_of
 from rstar_mini.evaluation.shards import HeldOut
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evolution.budget import budget_line, spent
@@ -69,7 +70,7 @@ class Evolution:
         for repo in hub_repos(recipe):
             repo.snapshot(progress)
         self.gathered = gather(recipe)
-        tight = check_memory(recipe)
+        tight = check_memory(recipe, math.prod(machines_of(accelerate)) if accelerate else 1)
         self.models = Models(recipe, path)
         self.models.notes += tight
         self.run = Run.create(path, recipe, remote)
@@ -148,12 +149,11 @@ class Evolution:
         copies, folder = self.recipe.sft.renumbered, self.run.round(number)
         if not copies:
             return {}
-        if not (folder / RENUMBERED).exists():
-            trajectories = map(trajectory_from_row, read_jsonl(folder / TRAJECTORIES))
-            told = renumber(trajectories, copies, self.recipe.seed, self.box)
-            clean = [t for t in told if not self.gathered.contamination.find(t.problem.question)]
-            self.run.write_jsonl(folder / RENUMBERED, map(row_of_trajectory, clean))
-        return {"renumbered": len(read_jsonl(folder / RENUMBERED))}
+        trajectories = map(trajectory_from_row, read_jsonl(folder / TRAJECTORIES))
+        told = renumber(trajectories, copies, self.recipe.seed, self.box)
+        clean = [t for t in told if not self.gathered.contamination.find(t.problem.question)]
+        self.run.write_jsonl(folder / RENUMBERED, map(row_of_trajectory, clean))
+        return {"renumbered": len(clean)}
 
     @contextmanager
     def _searcher(self, number: int) -> Iterator[SearchShards]:
@@ -170,7 +170,7 @@ class Evolution:
         log = self.run.round(number) / f"{part}-log.json"
         if not log.exists():
             if self.accelerate:
-                launch(self.accelerate, self.run.path, number, part, self.progress, self.cluster)
+                launch(self.accelerate, self.run, number, part, self.progress, self.cluster)
                 self.run.copy(self.run.round(number) / part)
                 self.run.copy(log)
             else:

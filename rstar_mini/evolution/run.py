@@ -15,7 +15,7 @@ import yaml
 
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.ledger import Ledger
-from rstar_mini.evolution.owner import LOCK, OWNER, Ownership
+from rstar_mini.evolution.owner import LOCK, OWNER, Ownership, owner
 from rstar_mini.evolution.remote import DIGESTS, EVENTS, Remote
 from rstar_mini.files import (
     iterate_jsonl,
@@ -50,8 +50,8 @@ class Run:
       events.jsonl   what happened when: starts, isolation, times, faults
       digests.jsonl  the SHA-256 of every file, written before the file is; `rstar-mini verify` compares
       round-0/ decontamination.json synthesized.jsonl synthesis/ metrics.json    the problems and the base model
-      round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl pairs.jsonl unsolved.jsonl undecided.jsonl
-               policy/ ppm/ metrics.json
+      round-1/ trees/shard-0000.jsonl.gz ... trajectories.jsonl renumbered.jsonl pairs.jsonl
+               unsolved.jsonl undecided.jsonl policy/ ppm/ metrics.json
       evaluation/round-1-seed-0-n-150/shard-0000.json ...    what the models do on held-out problems
     """
 
@@ -59,6 +59,7 @@ class Run:
         self.path, self.recipe, self.remote = path, recipe, remote
         self.events, self.digests = Ledger(path / EVENTS), Ledger(path / DIGESTS)
         self._ownership: Ownership | None = None
+        self.written_for = ""  # the owner's id, in a process that trains for it
 
     @classmethod
     def load(cls, path: Path) -> Run:
@@ -114,6 +115,8 @@ class Run:
     def _check_ownership(self) -> None:
         if self._ownership:
             self._ownership.check()
+        elif self.written_for and owner(self.path).get("id") != self.written_for:
+            raise UserError(f"{self.path} has another owner now; this process writes nothing more into it")
 
     def note(self, event: str, **details: Any) -> None:
         """Add to the run's events, with the time."""

@@ -8,15 +8,17 @@ problems.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
-from rstar_mini.code_cot import END_CODE, output_block, program
+from rstar_mini.code_cot import END_CODE, boxed_answer, output_block, program
 from rstar_mini.policy.base import noise_key
 from rstar_mini.search.expand import Runner
 from rstar_mini.types import Execution, Step, Trajectory
 
+FIXED = ("0", "1")  # they stay: they seldom are an amount
 TURNS, DRAWS = 10, 4  # how often numbers are drawn, and how many for each copy that is still missing
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\.?\d|\w)")
 
@@ -25,10 +27,11 @@ def renumber(trajectories: Iterable[Trajectory], copies: int, seed: int, box: Ru
     """Up to `copies` of each trajectory, with numbers of as many digits; where few fit, there are fewer copies.
 
     The new answer must be of the kind of the old one: positive, and whole, with no rest that a division has dropped.
-    A copy's problem has the id of the old one with ~1, ~2 and so on. Trajectories whose answer is no number that their
-    code has printed at its end have no copies.
+    A copy's problem has the id of the old one with ~1, ~2 and so on. Without copies are trajectories whose answer is no
+    number that their code has printed at its end, and those in which a number might play another part in the code than
+    in the question: where one stands twice, in "20 %", and in "1,000".
     """
-    olds = [trajectory for trajectory in trajectories if _prints_its_answer(trajectory)]
+    olds = [each for each in trajectories if _prints_its_answer(each) and _each_number_has_one_part(each)]
     found: list[dict[str, Trajectory]] = [{} for _ in olds]  # by question, so that none comes twice
     for turn in range(TURNS):
         asked = [
@@ -41,16 +44,31 @@ def renumber(trajectories: Iterable[Trajectory], copies: int, seed: int, box: Ru
         for copy, old, enough in asked:
             made = _answered(copy, old, [next(runs) for _ in _programs(copy)])
             if made and len(enough) < copies:
-                number = 1 + len(enough)
-                named = replace(made.problem, id=f"{old.problem.id}~{number}")
-                enough.setdefault(named.question, replace(made, problem=named))
-    return [copy for enough in found for copy in enough.values()]
+                enough.setdefault(made.problem.question, made)
+    return _numbered(copy for enough in found for copy in enough.values())
+
+
+def _numbered(made: Iterable[Trajectory]) -> list[Trajectory]:
+    """Those of one problem have numbers of their own."""
+    count, named = Counter[str](), []
+    for copy in made:
+        count[copy.problem.id] += 1
+        named.append(replace(copy, problem=replace(copy.problem, id=f"{copy.problem.id}~{count[copy.problem.id]}")))
+    return named
 
 
 def _prints_its_answer(trajectory: Trajectory) -> bool:
     *code, last = trajectory.steps
     one_program = [step.text.endswith(END_CODE) for step in code] == [False] * (len(code) - 1) + [True]
     return one_program and _value(last.answer or "") is not None
+
+
+def _each_number_has_one_part(trajectory: Trajectory) -> bool:
+    asked, code = trajectory.problem.question, program(trajectory.steps)
+    lines = "\n".join(line for line in code.splitlines() if not line.lstrip().startswith("#"))
+    said, used = Counter(_NUMBER.findall(asked)), Counter(_NUMBER.findall(lines))
+    twice = [number for number in said if number not in FIXED and (said[number] > 1 or used[number] > 1)]
+    return not twice and "%" not in asked and not re.search(r"\d,\d", asked)
 
 
 def _told_again(old: Trajectory, luck: Random) -> Trajectory | None:
@@ -68,8 +86,8 @@ def _told_again(old: Trajectory, luck: Random) -> Trajectory | None:
 
 
 def _like(number: str, luck: Random) -> str:
-    """Another with as many digits. 0 and 1 stay: they seldom are an amount."""
-    if number in ("0", "1"):
+    """Another with as many digits."""
+    if number in FIXED:
         return number
     first = luck.choice("23456789" if len(number) == 1 else "123456789")
     return first + re.sub(r"\d", lambda _: luck.choice("0123456789"), number[1:])
@@ -92,6 +110,8 @@ def _answered(copy: Trajectory, old: Trajectory, runs: Sequence[Execution]) -> T
     answer = f"{value:.0f}" if value.is_integer() else runs[0].stdout.strip()
     printed = replace(copy.steps[-1], output=output_block(runs[0].stdout))
     said = old.steps[-1].text.replace(f"\\boxed{{{old_answer}}}", f"\\boxed{{{answer}}}")
+    if boxed_answer(said) != answer:
+        return None
     steps = (*copy.steps[:-1], printed, Step(said, answer=answer))
     return replace(copy, problem=replace(copy.problem, answer=answer), steps=steps)
 

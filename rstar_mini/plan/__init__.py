@@ -3,6 +3,7 @@
 Peak memory follows formulas calibrated on measured peaks (`memory`). Tokens and hours are rough: they hang on how long
 a policy's steps are and how soon its trees are solved, so they may be wrong several times over. On several GPUs, search
 is taken to share its shards without loss, adapters to be trained data-parallel, and full fine-tuning to be spread.
+Held-out evaluation is left out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ LAYER_SECONDS, ROW_SECONDS = (
 )  # of one decoding step: measured on an H200, where starting kernels is what counts
 QUESTION, STEPS = 120, 5  # tokens of a problem, and steps of its solution
 OF_PROCESSORS = 0.6
-UTILISATION = {"full": 0.3, "lora": 0.15, "qlora": 0.07}  # of a machine's products, in training
+# Of a machine's products in 16 bits, in training: measured on an H200 in 4 bits, supposed else (full is TF32).
+UTILISATION = {"full": 0.12, "lora": 0.15, "qlora": 0.05}
+UNSOLVED = 0.3  # of the problems, which get more rollouts and new seeds
+VLLM_ROWS = 256  # its own default, with keys and values in pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,12 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a recipe needs on `gpus` of a machine's kind; sizes in GB (10^9 bytes), memory of each."""
+    """What a recipe needs on `gpus` in `nodes` machines; sizes in GB (10^9 bytes), memory of each GPU."""
 
     recipe: str
     machine: str
     gpus: int
+    nodes: int
     usable_gb: float
     numbers: int
     download_gb: float
@@ -88,6 +93,7 @@ def plan(recipe: Recipe, gpu: str, gpus: int = 1) -> Plan:
         recipe.name,
         where.name,
         gpus,
+        -(-gpus // where.per_node),
         where.usable_gb,
         base.numbers,
         download / 1e9,
@@ -108,16 +114,13 @@ def needs(recipe: Recipe, base: Shape, where: Machine, gpus: int = 1) -> tuple[N
 
 def _search_need(recipe: Recipe, base: Shape, where: Machine) -> Need:
     """With the batch and the caches that a run chooses when the recipe leaves them open."""
-    from rstar_mini.evolution.capacity import CACHE_SHARE, ROWS_SHARE
+    from rstar_mini.evolution.capacity import CACHE_SHARE
     from rstar_mini.plan.memory import Load, search_peak
 
-    policy, tuning = recipe.policy, recipe.policy.tuning
-    copies = 1 if tuning == "qlora" or policy.adapters == "switched" else 2
+    policy, tuning, copies = recipe.policy, recipe.policy.tuning, _copies(recipe)
     weights = copies * base.weights(tuning, 2) / 1e9
     free = max(0.0, where.usable_gb - weights) * 1e9
-    token = 2.0 * base.kept
-    columns = TEXT + policy.max_step_tokens
-    rows = policy.batch_rows or int(min(1024, max(8, ROWS_SHARE * free / (token * columns))))
+    token, rows = 2.0 * base.kept, _rows(recipe, base, where)
     cache = 1e6 * policy.cache_mb if policy.cache_mb else CACHE_SHARE * free
     siblings = max(each.candidates for each in recipe.rounds)
     wide = max(1, rows // siblings) * (TEXT + siblings * policy.max_step_tokens)
@@ -125,6 +128,21 @@ def _search_need(recipe: Recipe, base: Shape, where: Machine) -> Need:
     load = Load(copies, int(2 * cache / token), rows, wide, read)
     peak = search_peak(base, tuning, policy.lora_rank, load) / 1e9
     return Need("search", peak, "" if peak <= where.usable_gb else _search_advice(recipe, weights, where))
+
+
+def _copies(recipe: Recipe) -> int:
+    """How often the weights are in memory while policy and PPM search."""
+    return 1 if recipe.policy.tuning == "qlora" or recipe.policy.adapters == "switched" else 2
+
+
+def _rows(recipe: Recipe, base: Shape, where: Machine) -> int:
+    """How many candidates are decoded together: as many as a run chooses when its recipe leaves it open."""
+    from rstar_mini.evolution.capacity import ROWS_SHARE
+
+    policy = recipe.policy
+    free = max(0.0, 1e9 * where.usable_gb - _copies(recipe) * base.weights(policy.tuning, 2))
+    row = 2.0 * base.kept * (TEXT + policy.max_step_tokens)
+    return policy.batch_rows or int(min(1024, max(8, ROWS_SHARE * free / row)))
 
 
 def _search_advice(recipe: Recipe, weights: float, where: Machine) -> str:
@@ -151,7 +169,7 @@ def _training_need(recipe: Recipe, part: str, base: Shape, where: Machine, gpus:
     for way in ways:
         if peak_of(settings.model_copy(update=way)) <= where.usable_gb:
             return Need(what, peak, " ".join(f"{part}.{key}={str(value).lower()}" for key, value in way.items()))
-    smaller = {"full": "more --gpus, or policy.tuning=lora", "lora": "policy.tuning=qlora", "qlora": "a larger GPU"}
+    smaller = {"full": "more GPUs, or policy.tuning=lora", "lora": "policy.tuning=qlora", "qlora": "a larger GPU"}
     return Need(what, peak, smaller[recipe.policy.tuning])
 
 
@@ -167,12 +185,15 @@ def _step(recipe: Recipe, settings: Training, part: str) -> Step:
 def _cost(recipe: Recipe, number: int, base: Shape, where: Machine) -> Cost:
     settings: Round = recipe.rounds[number - 1]
     problems = recipe.problems.limit or 10_000
-    rollouts = settings.rollouts + settings.extra_rollouts / 2
+    more = (
+        sum(settings.unsolved_rollouts) + settings.new_seeds * (settings.unsolved_rollouts or [settings.rollouts])[-1]
+    )
+    rollouts = settings.rollouts + settings.extra_rollouts / 2 + UNSOLVED * more
     step = min(STEP, OF_LIMIT * recipe.policy.max_step_tokens)
     sampled = problems * rollouts * OPENED * settings.candidates * step
     learnt = recipe.sft.per_problem * (1 + recipe.sft.renumbered) * recipe.sft.epochs
     trained = problems * (QUESTION + STEPS * step) * (learnt + recipe.ppm.per_side**2 * recipe.ppm.epochs)
-    rows = recipe.policy.batch_rows or 1024
+    rows = VLLM_ROWS if recipe.policy.engine == "vllm" else _rows(recipe, base, where)
     flops = 1e12 * where.tflops
     seconds = base.layers * LAYER_SECONDS + rows * (ROW_SECONDS + 2 * base.linear / (0.4 * flops))
     used = OF_PROCESSORS if where.name == "cpu" else UTILISATION[recipe.policy.tuning]

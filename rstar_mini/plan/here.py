@@ -10,8 +10,10 @@ from rstar_mini.plan.shape import shape
 from rstar_mini.recipes import Recipe
 
 
-def check_memory(recipe: Recipe) -> list[str]:
+def check_memory(recipe: Recipe, devices: int = 1) -> list[str]:
     """A line on each step of a round that may not fit, with what to change: later a run's recipe is fixed.
+
+    Trainings are spread over so many `devices`.
 
     Raises:
         UserError: not even the weights fit.
@@ -28,6 +30,6 @@ def check_memory(recipe: Recipe) -> list[str]:
     here = Machine("cpu", free / 1e9, 1)
     return [
         f"{need.what} may take {need.peak_gb:.1f} GB, and {here.usable_gb:.1f} GB are free; change: {need.advice}"
-        for need in needs(recipe, base, here)
+        for need in needs(recipe, base, here, devices)
         if need.advice
     ]

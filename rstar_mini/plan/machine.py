@@ -11,11 +11,15 @@ CONTEXT_GB = 0.6  # what CUDA itself takes, outside of any tensor
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Memory in GB (10^9 bytes) of which tensors may use what the driver leaves, and 10^12 operations a second."""
+    """Memory in GB (10^9 bytes) of which tensors may use what the driver leaves, and 10^12 operations a second.
+
+    `per_node` are in one machine of a cluster; four A100 of 40 GB were in each of the paper's.
+    """
 
     name: str
     memory_gb: float
     tflops: float
+    per_node: int = 8
 
     @property
     def usable_gb(self) -> float:
@@ -29,7 +33,7 @@ MACHINES = {
         Machine("t4", 16.1, 65),
         Machine("3090", 25.4, 71),
         Machine("4090", 25.4, 165),
-        Machine("a100-40", 42.5, 312),
+        Machine("a100-40", 42.5, 312, per_node=4),
         Machine("h100", 85.0, 989),
         Machine("h200", 151.0, 989),
     )

@@ -177,6 +177,12 @@ class Training(Section):
         60, ge=0, description="a training that was cut off goes on from the last step saved, at most so long ago"
     )
 
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if self.micro_batch and self.batch % min(self.micro_batch, self.batch):
+            raise ValueError(f"micro_batch {self.micro_batch} must divide batch {self.batch}")
+        return self
+
 
 class Sft(Training):
     """Fine-tuning the policy from the base model each round (section 3.2)."""

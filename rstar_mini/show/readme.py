@@ -36,6 +36,8 @@ def with_results(text: str, results: Path) -> str:
 
 def _part(folder: Path, part: str) -> str:
     if part == "metrics":
+        if not (folder / "metrics.json").exists():
+            raise UserError(f"{folder} has no metrics.json; write it with: rstar-mini report RUN --to {folder}")
         rows = map(result_cells, read_json(folder / "metrics.json"))
         return _table(HEADERS, rows)
     found = {result.name: result for result in read_results(folder)}

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rstar_mini.experiments.results import Result
     from rstar_mini.plan import Plan
 
-PER_NODE = 8  # GPUs of a machine of a cluster
 HEADERS = ("round", "greedy", "vote", "mcts", "mcts - vote", "coverage", "PPM acc.")
 
 
@@ -53,13 +52,14 @@ def costs_table(plan: Plan, price: float | None = None) -> Table:
         "rough: how long a policy's steps are and how soon its trees are solved may change this several times over"
     )
     if plan.gpus > 1:
-        caption = f"{-(-plan.gpus // PER_NODE)} nodes of {PER_NODE} GPUs; {caption}"
-    headers = ["round", "tokens sampled", "tokens trained on", "GPU hours", "hours", *(["cost"] if price else [])]
+        caption = f"nodes: {plan.nodes}; {caption}"
+    headers = ["round", "tokens sampled", "tokens trained on", "GPU hours", "hours"]
+    headers += [] if price is None else ["cost"]
     table = Table(*headers, caption=caption, box=box.SIMPLE_HEAD)
     hours = [cost.gpu_hours for cost in plan.costs]
     names = [(str(cost.number), f"{cost.sampled:.1e}", f"{cost.trained:.1e}") for cost in plan.costs]
     for name, each in zip([*names, ("all", "", "")], [*hours, sum(hours)], strict=True):
-        table.add_row(*name, _rough(each), _rough(each / plan.gpus), *([_rough(each * price)] if price else []))
+        table.add_row(*name, _rough(each), _rough(each / plan.gpus), *([] if price is None else [_rough(each * price)]))
     return table
 
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -55,22 +56,26 @@ def script(question: str, text: str) -> list[str]:
     return [f"<answer>The answer is \\boxed{{{said}}}<end_of_answer>"]
 
 
+def searched(shard: int, problems: Sequence[Problem]) -> bytes:
+    """Trees of a shard by the script."""
+    trees = search(problems, Expander(ScriptedPolicy(script), Echo(), seed=str(shard)), Budget(4, 4))
+    return zipped(jsonl_bytes(tree.to_json() for tree in trees))
+
+
 def simulated(seconds: float) -> type:
-    """An engine whose models take so long for a shard, and no time of the processor's."""
+    """An engine whose models take so long for a shard; without such a time it searches with the script."""
 
     class Simulated:
         def __init__(self, *_: object) -> None:
-            pass
+            self.trees = searched(0, sums(8)) if seconds else b""
 
         def ready(self) -> None:
             pass
 
         def search(self, shard: int, problems: Sequence[Problem]) -> Found:
             time.sleep(seconds)
-            trees = search(problems, Expander(ScriptedPolicy(script), Echo(), seed=str(shard)), Budget(4, 4))
-            return Found(
-                shard, zipped(jsonl_bytes(tree.to_json() for tree in trees)), {"sampled": 0, "shrunk": 0}, seconds
-            )
+            trees = self.trees or searched(shard, problems)
+            return Found(shard, trees, {"sampled": 0, "shrunk": 0}, seconds)
 
     return Simulated
 
@@ -120,10 +125,10 @@ def engines(folder: Path) -> None:
         changes = ["problems.limit=720", "search.shard=24", "threads=1", "evaluation.limit=8"]
         run = evolve("tiny", folder / str(count), 1, [*SMALL[2:], *changes, "sft.epochs=1"], ray=machines.address)
         machines.shutdown()
-        rows = [row for row in run.events.rows() if row["event"] == "shard searched"]
-        found[count] = sum(row["seconds"] for row in rows) / len(rows) / count
-        print(f"{count} engines: {1 / found[count]:.3f} shards/s, n = {len(rows)}")
-    print(f"two over one: {found[1] / found[2]:.2f}")
+        rows = [row["time"] for row in run.events.rows() if row["event"] == "shard searched"]
+        found[count] = rate([datetime.fromisoformat(at).timestamp() for at in rows], 2 * count)
+        print(f"{count} engines: {found[count]:.3f} shards/s, n = {len(rows)}")
+    print(f"two over one: {found[2] / found[1]:.2f}")
 
 
 def problems(folder: Path, n: int = 1_000_000, shard: int = 128) -> None:
