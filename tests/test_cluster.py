@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -15,12 +16,17 @@ from typer.testing import CliRunner
 import rstar_mini.cluster
 from rstar_mini.api import evolve
 from rstar_mini.cli import app
+from rstar_mini.cluster.engine import Engine
 from rstar_mini.cluster.train import configuration_file, machines_of
 from rstar_mini.errors import UserError
+from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.problems import gather
 from rstar_mini.evolution.status import status
+from rstar_mini.evolution.synthesis import answer_problems, write_problems, writer
 from rstar_mini.files import read_json
 from rstar_mini.progress import Silent
-from rstar_mini.recipes import recipe_names
+from rstar_mini.recipes import load_recipe, recipe_names
+from rstar_mini.sandbox import Sandbox
 
 CHANGES = [*SMALL, "search.shard=4", "threads=1"]
 
@@ -185,6 +191,23 @@ def test_training_on_two_machines_is_interrupted_and_one_is_lost(tmp_path, machi
     curves = [read_json(run.round(1) / "policy-log.json")["curve"] for run in (one, two)]
     assert [row["loss"] for row in curves[0]] == pytest.approx([row["loss"] for row in curves[1]], abs=1e-5)
     assert two.verify() == [] and not launches()
+
+
+def test_actors_write_and_answer_new_problems_as_one_process_does(tmp_path):
+    """An actor's methods, without Ray: the files of round 0 follow from these rows."""
+    changes = [*CHANGES, "synthesis={limit: 4, per_problem: 2, samples: 3, agree: 2, max_tokens: 48}"]
+    recipe = load_recipe("tiny", changes)
+    models, problems = Models(recipe, tmp_path / "run"), gather(recipe).training[:4]
+    with closing(writer(models)) as policy:
+        texts = write_problems(recipe, policy, problems)
+    with closing(models.searching_policy(1)) as policy, Sandbox() as box:
+        answers = answer_problems(recipe, policy, box, problems)
+    told = recipe.model_dump(mode="json")
+    with closing(Engine("write", told, 0, str(tmp_path / "other"), "", {})) as actor:
+        assert actor.write(3, problems) == (3, texts)
+    with closing(Engine("answer", told, 0, str(tmp_path / "other"), "", {})) as actor:
+        assert actor.answer(0, problems) == (0, answers)
+    assert len(texts) == 8 and len(answers) == 4
 
 
 EXAMPLES = Path(rstar_mini.cluster.__file__).parent / "examples"

@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 import torch
 
+from rstar_mini.evaluation.chat import chat_answers, in_its_own_words
 from rstar_mini.evaluation.systems import Outcome, evaluate
-from rstar_mini.evolution.models import Models
+from rstar_mini.evolution.models import Loaded, Models
 from rstar_mini.evolution.owner import owner
 from rstar_mini.evolution.shards import Found, ShardSearch
+from rstar_mini.evolution.synthesis import Row, answer_problems, write_problems, writer
 from rstar_mini.files import write_bytes
 from rstar_mini.policy import forget
 from rstar_mini.progress import Silent
@@ -24,16 +26,17 @@ from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem
 
-Job = Literal["search", "evaluate"]
+Job = Literal["search", "evaluate", "chat", "write", "answer"]
 
 
 class Engine:
-    """Searches shards of one round, or measures its models on held-out ones.
+    """Searches shards of one round, measures its models on held-out ones, or makes new problems before round 1.
 
     Nothing that it finds depends on the machine, or on what it was asked before.
 
     Args:
-        job: to search, with the models of the round before, or to evaluate, with those that the round has made.
+        job: to search, with the models of the round before; to evaluate, with those that the round has made; or, with
+            the base, to answer held-out problems in its own words, to write new problems, and to answer these.
         recipe: of the run, as JSON data.
         number: the round.
         run: the run directory. Where it is mounted here too, the models are read from it.
@@ -58,9 +61,13 @@ class Engine:
             for name, data in models.items():
                 write_bytes(folder / name, data)
         made = Models(self.recipe, folder)
-        self.policy, self.scorer = made.for_search(number) if job == "search" else made.for_evaluation(number)
+        self.policy, self.scorer = _load(made, job, number)
         self._open.callback(self.policy.close)
         self.box = self._open.enter_context(Sandbox(**self.recipe.sandbox.model_dump()))
+
+    def close(self) -> None:
+        """End the sandbox, and what the models have started; Ray just ends the process."""
+        self._open.close()
 
     def ready(self) -> None:
         """Answers when the models are loaded."""
@@ -78,6 +85,34 @@ class Engine:
         found = evaluate(problems, self.policy, self.scorer, self.box, self.recipe, noise, greedy_only)
         forget(self.policy, self.scorer)
         return shard, found
+
+    def chat(self, shard: int, problems: Sequence[Problem]) -> tuple[int, dict[str, Outcome]]:
+        """The base's replies to held-out problems."""
+        found = {"chat": chat_answers(problems, self.policy)}
+        forget(self.policy)
+        return shard, found
+
+    def write(self, shard: int, seeds: Sequence[Problem]) -> tuple[int, list[Row]]:
+        """New problems after `seeds`."""
+        return shard, write_problems(self.recipe, self.policy, seeds)
+
+    def answer(self, shard: int, problems: Sequence[Problem]) -> tuple[int, list[Row]]:
+        """What the base's solutions of new problems agree on."""
+        return shard, answer_problems(self.recipe, self.policy, self.box, problems)
+
+
+def _load(models: Models, job: Job, number: int) -> Loaded:
+    match job:
+        case "search":
+            return models.for_search(number)
+        case "evaluate":
+            return models.for_evaluation(number)
+        case "chat":
+            return in_its_own_words(models), None
+        case "write":
+            return writer(models), None
+        case "answer":
+            return models.searching_policy(1), None
 
 
 def models_of(run: Path, number: int) -> dict[str, bytes]:

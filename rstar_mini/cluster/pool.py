@@ -19,7 +19,6 @@ from typing import Any
 from rstar_mini.cluster.engine import Engine, Job, models_of
 from rstar_mini.cluster.train import Listener, machines_of, meeting_point, training_there
 from rstar_mini.errors import UserError
-from rstar_mini.evaluation.systems import Outcome
 from rstar_mini.evolution.learning import Part
 from rstar_mini.evolution.owner import owner
 from rstar_mini.evolution.run import Run
@@ -81,19 +80,9 @@ class Cluster:
             UserError: an actor cannot load the models of the round.
         """
         sizes = {shard: len(problems) for shard, problems in shards}
-        for found in self._spread("search", run, number, progress, shards):
+        for found in self.spread("search", run, number, progress, shards):
             progress.advance(sizes[found.shard])
             yield found
-
-    def evaluate(
-        self, run: Run, number: int, progress: Progress, seed: int, greedy_only: bool, shards: Sequence[Shard]
-    ) -> Iterator[tuple[int, dict[str, Outcome]]]:
-        """What the models of a round do on shards of held-out problems, as it is known.
-
-        Raises:
-            UserError: an actor cannot load the models of the round.
-        """
-        return self._spread("evaluate", run, number, progress, shards, seed, greedy_only)
 
     def train(self, configuration: Path, run: Run, number: int, part: Part, listener: Listener) -> None:
         """A training on several machines at once; where one of them is lost, once more from the last checkpoint.
@@ -164,10 +153,14 @@ class Cluster:
                 ray.wait(trainings, num_returns=len(trainings), timeout=PATIENCE / 3)  # for them to end in good order
             ray.util.remove_placement_group(group)
 
-    def _spread(
-        self, what: Job, run: Run, number: int, progress: Progress, shards: Sequence[Shard], *how: Any
+    def spread(
+        self, what: Job, run: Run, number: int, progress: Progress, shards: Sequence[Shard], how: Sequence[Any] = ()
     ) -> Iterator[Any]:
-        """What the actors give for each shard."""
+        """What the actors' method `what` gives for each shard, as it is given.
+
+        Raises:
+            UserError: an actor cannot load the models of the round.
+        """
         errors, waiting, at_work = self.ray.exceptions, deque(shards), dict[Any, Work]()
         actors = Actors(self.ray, self.engine, what, run, number)
         try:

@@ -7,16 +7,26 @@ alone, learning the format would look like learning mathematics.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rstar_mini.answers import Verdict, compare
 from rstar_mini.answers.free_text import said_answer
 from rstar_mini.evaluation.systems import Outcome
 from rstar_mini.policy import Policy, Request
 from rstar_mini.policy.base import Propose
+from rstar_mini.prompts import chat_prompt
 from rstar_mini.types import Problem
+
+if TYPE_CHECKING:
+    from rstar_mini.evolution.models import Models
 
 ASK = "{question}\nThink step by step, and put the final answer within \\boxed{{}}."
 WORDS = 512  # tokens of a reply at most
+
+
+def in_its_own_words(models: Models) -> Policy:
+    """The base as it came, with `ASK` in its own chat template."""
+    return models.policy(0, chat_prompt(models.tokenizer, ask=ASK), WORDS)
 
 
 def chat_answers(problems: Sequence[Problem], policy: Policy) -> Outcome:

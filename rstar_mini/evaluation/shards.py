@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rstar_mini.evaluation.chat import ASK, WORDS, chat_answers
+from rstar_mini.evaluation.chat import chat_answers, in_its_own_words
 from rstar_mini.evaluation.systems import Outcome, evaluate
 from rstar_mini.evolution.models import Loaded, Models
 from rstar_mini.evolution.run import Run
@@ -18,7 +18,6 @@ from rstar_mini.files import read_json
 from rstar_mini.policy import Policy, forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Progress
-from rstar_mini.prompts import chat_prompt
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem
 
@@ -32,7 +31,7 @@ AskShards = Callable[[Sequence[Shard]], Iterator[tuple[int, dict[str, Outcome]]]
 class HeldOut:
     """The held-out problems of a run, and what its models do on them: each shard in a file of the run's evaluation/.
 
-    With a cluster, its actors evaluate the rounds; all else is asked here.
+    With a cluster, its actors evaluate the rounds and the base; all else is asked here.
     """
 
     def __init__(
@@ -52,8 +51,10 @@ class HeldOut:
         stage = f"round {number}, seed {seed}: held-out problems"
         what = f"round-{number}-seed-{seed}" + ("-greedy" if greedy_only else "")
         if self.cluster:
-            spread = partial(self.cluster.evaluate, self.run, number, self.progress, seed, greedy_only)
-            return self._kept(stage, what, spread)
+            with_these = partial(
+                self.cluster.spread, "evaluate", self.run, number, self.progress, how=(seed, greedy_only)
+            )
+            return self._kept(stage, what, with_these)
 
         def ask(problems: Sequence[Problem], policy: Policy, scorer: PPMScorer | None) -> dict[str, Outcome]:
             return evaluate(problems, policy, scorer, self.box, self.run.recipe, f"{seed}/evaluation", greedy_only)
@@ -62,14 +63,14 @@ class HeldOut:
 
     def in_its_own_words(self) -> Outcome:
         """The base as it came, asked in its own chat template."""
-
-        def load() -> Loaded:
-            return self.models.policy(0, chat_prompt(self.models.tokenizer, ask=ASK), WORDS), None
+        stage = "round 0: the base in its own words"
+        if self.cluster:
+            return self._kept(stage, "chat", partial(self.cluster.spread, "chat", self.run, 0, self.progress))["chat"]
 
         def ask(problems: Sequence[Problem], policy: Policy, _: PPMScorer | None) -> dict[str, Outcome]:
             return {"chat": chat_answers(problems, policy)}
 
-        return self.by_shard("round 0: the base in its own words", "chat", load, ask)["chat"]
+        return self.by_shard(stage, "chat", lambda: (in_its_own_words(self.models), None), ask)["chat"]
 
     def by_shard(
         self,

@@ -134,7 +134,7 @@ class Evolution:
         self.run.write_json(self.run.round(0) / "decontamination.json", self.gathered.report)
         self.progress.say(str(self.gathered))
         if settings := self.recipe.synthesis:
-            synthesizer = Synthesizer(self.run, settings, self.models, self.box, self.progress)
+            synthesizer = Synthesizer(self.run, settings, self.models, self.box, self.progress, self.cluster)
             counts["synthesis"] = synthesizer.synthesize(self.gathered.training, self.gathered.contamination)
         return counts
 
