@@ -11,7 +11,7 @@
 
 set -euo pipefail
 source "${ENVIRONMENT:-.venv}/bin/activate"
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=600 # seconds for all nodes to come
 
 # Ray on every node; the command runs on the first.
