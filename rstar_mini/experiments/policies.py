@@ -31,7 +31,10 @@ def policies(lab: Lab) -> Findings:
     every = {f"round {number}": _of_round(lab, number) for number in lab.rounds}
     if lab.recipe.policy.base == "tiny":
         every |= {name: _of_size(lab, name) for name in SIZES}
-    rows = {name: tuple(measured(systems[system]) for system in SYSTEMS) for name, systems in every.items()}
+    rows = {
+        name: tuple(measured(systems[system]) if system in systems else None for system in SYSTEMS)
+        for name, systems in every.items()
+    }
     weak, strong = every["round 1"], every[f"round {last}"]
     claims = [_lift("the weaker policy (round 1)", weak), _narrower("rounds 1 and last", weak, strong)]
     if lab.recipe.policy.base == "tiny":
@@ -59,9 +62,12 @@ def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[
 
 
 def _of_round(lab: Lab, number: int) -> dict[str, list[Outcome]]:
+    """Under the last PPM search the first and the last one."""
     last = lab.rounds[-1]
     found = lab.systems(number, recipes=number != last)
     if number != last:
+        found = {"greedy": found["greedy"]}
+    if number == lab.rounds[0] != last:
         found["mcts"] = lab.guided(f"policy {number}, PPM {last}", number, lambda seed: lab.models(seed).scorer(last))
     return found | _ceiling(lab, f"round {number}", lab.models, number)
 
