@@ -188,7 +188,7 @@ def test_evolve_passes_its_options_on_and_prints_the_table(monkeypatch: pytest.M
     )
     result = call("evolve", "smol", *options)
     assert result.exit_code == 0
-    assert asked == ["smol", Path("r"), 1, ["seed=1", "search.c=1"], "local", Path("two.yaml")]
+    assert asked == ["smol", "r", 1, ["seed=1", "search.c=1"], "local", "two.yaml"]
     assert "at work" in result.output and "45.0" in result.output and "rstar-mini report" in result.output
 
 

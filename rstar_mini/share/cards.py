@@ -43,6 +43,8 @@ class Part:
 
 _CAUSAL = 'from transformers import AutoModelForCausalLM\nmodel = AutoModelForCausalLM.from_pretrained("{place}")'
 _ROWS = 'from datasets import load_dataset\nrows = load_dataset("{place}", split="train")'
+# By its name alone a folder that was written anew would come from the cache as it was before.
+_ROWS_OF_FILE = _ROWS.replace('"{place}"', '"parquet", data_files="{place}/train.parquet"')
 
 POLICY = Part("policy", "The policy: it writes a solution in steps of Python that are run.", _CAUSAL)
 ADAPTERS = Part(
@@ -61,7 +63,8 @@ PPM = Part(
 )
 TRAJECTORIES = Part(
     "trajectories",
-    "Verified solutions, found by search, that the policy of this round was trained on, in TRL's format of prompt and "
+    "Verified solutions, found by search, that the policy of this round was trained on (with sft.renumbered also on copies "
+    "with other numbers, which are not here), in TRL's format of prompt and "
     "completion; `qs` holds the Q-value of each step.",
     _ROWS,
 )
@@ -79,6 +82,7 @@ def card(run: Run, number: int, part: Part, places: Mapping[str, str], on_hub: b
     front = _of_rows(run.recipe) if part.name in TABULAR else _of_model(run.recipe, part)
     if on_hub and part.name not in TABULAR:
         front["datasets"] = [places[name] for name in TABULAR]
+    code = part.code if on_hub or part.name not in TABULAR else _ROWS_OF_FILE
     return f"""---
 {yaml.safe_dump(front, sort_keys=False)}---
 
@@ -87,7 +91,7 @@ def card(run: Run, number: int, part: Part, places: Mapping[str, str], on_hub: b
 {_what(run.recipe, part)} Round {number} of the recipe `{recipe.name}` of rstar_mini, a small reproduction of {PAPER}.
 
 ```python
-{part.code.format(place=place, base=recipe.policy.base)}
+{code.format(place=place, base=recipe.policy.base)}
 ```
 
 ## Measured
