@@ -22,7 +22,7 @@ from rstar_mini.errors import UserError
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import gather
 from rstar_mini.evolution.status import status
-from rstar_mini.evolution.synthesis import answer_problems, write_problems, writer
+from rstar_mini.evolution.synthesis import answer_rows, write_rows, writer
 from rstar_mini.files import read_json
 from rstar_mini.progress import Silent
 from rstar_mini.recipes import load_recipe, recipe_names
@@ -199,9 +199,9 @@ def test_actors_write_and_answer_new_problems_as_one_process_does(tmp_path):
     recipe = load_recipe("tiny", changes)
     models, problems = Models(recipe, tmp_path / "run"), gather(recipe).training[:4]
     with closing(writer(models)) as policy:
-        texts = write_problems(recipe, policy, problems)
+        texts = write_rows(recipe, policy, problems)
     with closing(models.searching_policy(1)) as policy, Sandbox() as box:
-        answers = answer_problems(recipe, policy, box, problems)
+        answers = answer_rows(recipe, policy, box, problems)
     told = recipe.model_dump(mode="json")
     with closing(Engine("write", told, 0, str(tmp_path / "other"), "", {})) as actor:
         assert actor.write(3, problems) == (3, texts)

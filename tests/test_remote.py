@@ -63,6 +63,7 @@ def test_a_run_goes_on_on_another_machine_and_has_the_files_of_one(tmp_path, mon
     assert seen.path != made.path and digests(seen.path) == digests(evolved.path) and seen.verify() == []
 
 
+@pytest.mark.slow
 def test_what_its_ledger_does_not_tell_of_is_made_again(tmp_path, monkeypatch, storage, evolved):
     """As after a loss of the owner: a file is there that the ledger, which follows later, does not know."""
     evolve("tiny", URL, 1, SMALL)

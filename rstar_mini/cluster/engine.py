@@ -18,7 +18,7 @@ from rstar_mini.evaluation.systems import Outcome, evaluate
 from rstar_mini.evolution.models import Loaded, Models
 from rstar_mini.evolution.owner import owner
 from rstar_mini.evolution.shards import Found, ShardSearch
-from rstar_mini.evolution.synthesis import Row, answer_problems, write_problems, writer
+from rstar_mini.evolution.synthesis import Row, answer_rows, write_rows, writer
 from rstar_mini.files import write_bytes
 from rstar_mini.policy import forget
 from rstar_mini.progress import Silent
@@ -94,11 +94,11 @@ class Engine:
 
     def write(self, shard: int, seeds: Sequence[Problem]) -> tuple[int, list[Row]]:
         """New problems after `seeds`."""
-        return shard, write_problems(self.recipe, self.policy, seeds)
+        return shard, write_rows(self.recipe, self.policy, seeds)
 
     def answer(self, shard: int, problems: Sequence[Problem]) -> tuple[int, list[Row]]:
         """What the base's solutions of new problems agree on."""
-        return shard, answer_problems(self.recipe, self.policy, self.box, problems)
+        return shard, answer_rows(self.recipe, self.policy, self.box, problems)
 
 
 def _load(models: Models, job: Job, number: int) -> Loaded:

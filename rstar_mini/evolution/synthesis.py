@@ -50,12 +50,12 @@ class Synthesizer:
         """Write the new problems to synthesized.jsonl; returns the counts of what became of all that was asked for."""
         settings, recipe = self.settings, self.run.recipe
         seeds = problems[: settings.limit]
-        written = self._in_shards("write", "questions", seeds, writer, partial(write_problems, recipe))
+        written = self._in_shards("write", "questions", seeds, writer, partial(write_rows, recipe))
         texts = [(row["seed"], row["text"]) for row in written]
         fresh, counts = new_problems(texts, problems, contamination)
 
         def answer(policy: Policy, part: Sequence[Problem]) -> list[Row]:
-            return answer_problems(recipe, policy, self.box, part)
+            return answer_rows(recipe, policy, self.box, part)
 
         answered = self._in_shards("answer", "answers", fresh, lambda models: models.searching_policy(1), answer)
         kept = [
@@ -102,7 +102,7 @@ def writer(models: Models) -> Policy:
     return models.searching_policy(1, Prompt(REWRITE), settings.max_tokens)
 
 
-def write_problems(recipe: Recipe, policy: Policy, seeds: Sequence[Problem]) -> list[Row]:
+def write_rows(recipe: Recipe, policy: Policy, seeds: Sequence[Problem]) -> list[Row]:
     """Texts after each of the seeds."""
     settings = recipe.synthesis
     assert settings
@@ -115,7 +115,7 @@ def write_problems(recipe: Recipe, policy: Policy, seeds: Sequence[Problem]) -> 
     ]
 
 
-def answer_problems(recipe: Recipe, policy: Policy, box: Sandbox, problems: Sequence[Problem]) -> list[Row]:
+def answer_rows(recipe: Recipe, policy: Policy, box: Sandbox, problems: Sequence[Problem]) -> list[Row]:
     """Code-augmented solutions, run in the sandbox: a sample whose code fails has no vote."""
     settings = recipe.synthesis
     assert settings

@@ -63,9 +63,9 @@ PPM = Part(
 )
 TRAJECTORIES = Part(
     "trajectories",
-    "Verified solutions, found by search, that the policy of this round was trained on (with sft.renumbered also on copies "
-    "with other numbers, which are not here), in TRL's format of prompt and "
-    "completion; `qs` holds the Q-value of each step.",
+    "Verified solutions, found by search, that the policy of this round was trained on (with sft.renumbered also on "
+    "copies with other numbers, which are not here), in TRL's format of prompt and completion; `qs` holds the Q-value "
+    "of each step.",
     _ROWS,
 )
 PAIRS = Part(
