@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
@@ -38,20 +38,26 @@ TOLD = "progress "  # begins a line that tells of progress
 WRONG, FAILED = "wrong", "failed"  # or of what a user can mend, or of the end
 
 
+def _tell(*what: Any) -> None:
+    """Write a line at once: processes that share an output must not break into each other's."""
+    sys.stdout.write(f"{TOLD}{json.dumps(what)}\n")
+    sys.stdout.flush()
+
+
 class Told(Silent):
     """Tells of progress on the standard output, for `launch` to read."""
 
     def stage(self, name: str, total: int) -> None:
         """A new stage."""
-        print(TOLD + json.dumps(["stage", name, total]), flush=True)
+        _tell("stage", name, total)
 
     def advance(self, amount: int = 1) -> None:
         """Units done."""
-        print(TOLD + json.dumps(["advance", amount]), flush=True)
+        _tell("advance", amount)
 
     def say(self, text: str) -> None:
         """A line worth keeping."""
-        print(TOLD + json.dumps(["say", text]), flush=True)
+        _tell("say", text)
 
 
 class Listener:
@@ -235,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         learner = Learner(run, Models(run.recipe, run.path), problems, Told() if is_first() else Silent())
         learner.learn(asked.number, asked.part)
     except UserError as error:
-        print(TOLD + json.dumps([WRONG, str(error)]), flush=True)
+        _tell(WRONG, str(error))
         raise SystemExit(2) from error
 
 
