@@ -8,6 +8,8 @@ from typing import Any
 
 from rstar_mini.files import sync
 
+EVENTS, DIGESTS = "events.jsonl", "digests.jsonl"  # the two of a run
+
 
 class Ledger:
     """One row a line; each is on the disk when `append` returns."""

@@ -42,8 +42,7 @@ class Ownership:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / OWNER
-        self.me = {"id": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
-        self.me |= {"since": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.me = myself()
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._beats, daemon=True)
 
@@ -73,10 +72,7 @@ class Ownership:
         here = last.get("host") == self.me["host"]
         gone = here and (locked or not psutil.pid_exists(last["pid"]))
         if silent < LEASE and not gone:
-            raise UserError(
-                f"{named(last)} worked on {self.folder} {silent:.0f} s ago; wait for it, choose another --run, or, "
-                f"when it is gone, give the same command again in {LEASE - silent:.0f} s"
-            )
+            raise UserError(still_owned(last, self.folder))
         self._beat()
 
     def _beats(self) -> None:
@@ -96,7 +92,27 @@ class Ownership:
         """
         now = owner(self.folder)
         if now and now.get("id") != self.me["id"]:
-            raise UserError(f"{named(now)} has taken over {self.folder}; this process writes nothing more into it")
+            raise UserError(taken_over(now, self.folder))
+
+
+def myself() -> dict[str, Any]:
+    """What an owner writes of itself, but for when it was last seen."""
+    me = {"id": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
+    return me | {"since": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def still_owned(last: dict[str, Any], place: Path | str) -> str:
+    """Why a run cannot be taken from its last owner."""
+    silent = silence(last)
+    return (
+        f"{named(last)} worked on {place} {silent:.0f} s ago; wait for it, choose another --run, or, "
+        f"when it is gone, give the same command again in {LEASE - silent:.0f} s"
+    )
+
+
+def taken_over(now: dict[str, Any], place: Path | str) -> str:
+    """Why a process may write no more into a run, whose owner is another now."""
+    return f"{named(now)} has taken over {place}; this process writes nothing more into it"
 
 
 def owner(folder: Path) -> dict[str, Any]:

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -24,13 +20,12 @@ import fsspec
 import psutil
 
 from rstar_mini.errors import UserError
-from rstar_mini.evolution.ledger import Ledger
-from rstar_mini.evolution.owner import BEAT, LEASE, LOCK, OWNER, named, silence
+from rstar_mini.evolution.ledger import DIGESTS, EVENTS, Ledger
+from rstar_mini.evolution.owner import BEAT, LEASE, LOCK, OWNER, myself, named, silence, still_owned, taken_over
 from rstar_mini.files import json_bytes, sha256
 from rstar_mini.offline import check_address
 from rstar_mini.paths import cache_dir
 
-EVENTS, DIGESTS = "events.jsonl", "digests.jsonl"
 LARGE = (".gz", ".safetensors")
 
 
@@ -71,8 +66,7 @@ class Remote:
         self.url, self.reading, self._ended = url, reading, threading.Event()
         name = blake2b(url.rstrip("/").encode(), digest_size=8).hexdigest()
         self.folder = cache_dir() / "runs" / (f"{name}-read" if reading else name)
-        self.me = {"id": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
-        self.me |= {"since": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.me = myself()
         with self.told():
             self._files, self._root = fsspec.url_to_fs(url.rstrip("/"))
             self._files.exists(self._root)
@@ -139,10 +133,7 @@ class Remote:
         last = self._owner()
         gone = last.get("host") == self.me["host"] and not psutil.pid_exists(last["pid"])
         if last and silence(last) < LEASE and not gone:
-            raise UserError(
-                f"{named(last)} worked on {self.url} {silence(last):.0f} s ago; wait for it, choose another --run, or, "
-                f"when it is gone, give the same command again in {LEASE - silence(last):.0f} s"
-            )
+            raise UserError(still_owned(last, self.url))
         if last:
             self._files.rm_file(self._at(OWNER))
         try:
@@ -164,7 +155,7 @@ class Remote:
     def _check(self) -> None:
         now = self._owner()
         if now.get("id") != self.me["id"]:
-            raise UserError(f"{named(now)} has taken over {self.url}; this process writes nothing more into it")
+            raise UserError(taken_over(now, self.url))
 
     def _beats(self) -> None:
         while not self._ended.wait(BEAT):

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rstar_mini.errors import UserError
-from rstar_mini.evolution.ledger import Ledger
-from rstar_mini.evolution.owner import LOCK, OWNER, Ownership, owner
-from rstar_mini.evolution.remote import DIGESTS, EVENTS, Remote
+from rstar_mini.evolution.ledger import DIGESTS, EVENTS, Ledger
+from rstar_mini.evolution.owner import LOCK, OWNER, Ownership, owner, taken_over
+from rstar_mini.evolution.remote import Remote
 from rstar_mini.files import (
     iterate_jsonl,
     json_bytes,
@@ -115,8 +115,8 @@ class Run:
     def _check_ownership(self) -> None:
         if self._ownership:
             self._ownership.check()
-        elif self.written_for and owner(self.path).get("id") != self.written_for:
-            raise UserError(f"{self.path} has another owner now; this process writes nothing more into it")
+        elif self.written_for and (now := owner(self.path)).get("id") != self.written_for:
+            raise UserError(taken_over(now, self.path))
 
     def note(self, event: str, **details: Any) -> None:
         """Add to the run's events, with the time."""
