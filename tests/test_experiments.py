@@ -17,7 +17,7 @@ from rstar_mini.experiments import NAMES, experiments, policies, reproduce
 from rstar_mini.experiments.page import page_files
 from rstar_mini.experiments.preferences import any_prefix
 from rstar_mini.experiments.reflection import abandoned, kind
-from rstar_mini.experiments.results import Grid, Result, counted, gap, measured
+from rstar_mini.experiments.results import Grid, Result, compared, compared_marks, counted, marked, measured
 from rstar_mini.experiments.writing import in_words
 from rstar_mini.files import read_json
 from rstar_mini.policy import ScriptedPolicy
@@ -32,7 +32,7 @@ FIRST, SECOND = Outcome([1, 1, 0, 0], 80), Outcome([1, 0, 0, 0], 120)
 
 def result() -> Result:
     grid = Grid("Right (%)", ("greedy", "mcts"), {"base": (measured([FIRST, SECOND]), None)})
-    claim = Claim("search over greedy", "3, 6", 11.0, gap([FIRST, FIRST], [SECOND, SECOND]))
+    claim = compared("search over greedy", "3, 6", 11.0, [FIRST, FIRST], [SECOND, SECOND])
     return Result("rounds", "Rounds", "tiny", (0, 1), "rstar-mini reproduce rounds", (3,), (grid,), (claim,))
 
 
@@ -43,9 +43,36 @@ def test_a_cell_is_over_problems_and_shows_its_seeds():
     assert cell.high - cell.low == pytest.approx(counted(1.5, 4, []).high - counted(1.5, 4, []).low)
 
 
-def test_a_gap_is_paired_by_problem():
-    mean, low, high = gap([FIRST, SECOND], [SECOND, SECOND])
-    assert mean == 0.125 and low < 0 < high < 0.6
+def test_systems_are_compared_by_problem_and_shown_by_seed():
+    claim = compared("first over second", "3", 1.0, [FIRST, SECOND], [SECOND, SECOND])
+    assert claim.ours and claim.ours[0] == 0.125 and claim.ours[1] < 0 < claim.ours[2] < 0.6
+    assert claim.by_seed == (0.25, 0.0) and claim.verdict is Verdict.OPEN
+
+
+def test_marks_count_each_problem_once_and_compare_those_that_have_both():
+    a = [{"p": [1, 1, 1, 0], "q": [1]}, {"p": [0, 0]}]
+    b = [{"p": [0], "r": [1]}, {"p": [0], "r": [0]}]
+    cell = marked(a)
+    assert cell and (cell.n, cell.percent, cell.by_seed) == (2, 68.75, (87.5, 0.0))
+    claim = compared_marks("a over b", "-", None, a, b)
+    assert claim.ours and claim.ours[0] == 0.375 and claim.by_seed == (0.75, 0.0)
+    assert marked([{}, {}]) is None
+    assert compared_marks("a over b", "-", None, a, [{}, {}]).verdict is Verdict.UNMEASURED
+
+
+@pytest.mark.parametrize(
+    ("ours", "by_seed", "verdict"),
+    [
+        ((0.02, 0.01, 0.03), (), Verdict.HOLDS),
+        ((0.02, 0.01, 0.03), (0.03, 0.01), Verdict.HOLDS),
+        ((0.02, 0.01, 0.03), (0.05, -0.01), Verdict.OPEN),
+        ((-0.02, -0.03, -0.01), (-0.03, -0.01), Verdict.FAILS),
+        ((-0.02, -0.03, -0.01), (-0.05, 0.01), Verdict.OPEN),
+        ((0.0, -0.01, 0.01), (0.01, -0.01), Verdict.OPEN),
+    ],
+)
+def test_a_verdict_needs_the_interval_and_every_seed_on_one_side(ours, by_seed, verdict):
+    assert Claim("a over b", "3", 1.0, ours, by_seed=by_seed).verdict is verdict
 
 
 def test_results_are_the_same_from_json_and_verdicts_follow_from_the_intervals():
@@ -177,11 +204,7 @@ def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path, monkeypatc
     assert "PPM over PQM" in told.output
     for name in NAMES:
         found = Result.from_json(read_json(tmp_path / "a" / "experiments" / f"{name}.json"))
-        assert (
-            found.seeds == (0, 1)
-            and (found.claims or name in ("reflection", "preferences"))
-            and f"reproduce {name}" in found.command
-        )
+        assert found.seeds == (0, 1) and found.claims and f"reproduce {name}" in found.command
         cells = [cell for grid in found.grids for row in grid.rows.values() for cell in row if cell]
         assert cells and all(len(cell.by_seed) == 2 and cell.low <= cell.percent <= cell.high for cell in cells)
     assert (tmp_path / "a" / "experiments" / "experiments.html").exists()

@@ -20,7 +20,7 @@ from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm import Pair
 from rstar_mini.ppm.model import (
     encode_pair,
-    pair_accuracy,
+    ordered_rightly,
     pair_loss,
     pair_rewards,
     ppm_from_policy,
@@ -153,5 +153,5 @@ def test_training_learns_the_order(base, tmp_path):
     settings = Ppm(epochs=4, batch=16, lr=1e-3, warmup=1)
     trained, curve = train_ppm(ppm_from_policy(model), tokenizer, Prompt(), pairs, settings, 0, Silent(), tmp_path)
     fresh = [pair(i) for i in range(40, 50)]
-    assert pair_accuracy(trained, tokenizer, Prompt(), fresh) == {"correct": 10, "n": 10}
+    assert ordered_rightly(trained, tokenizer, Prompt(), fresh) == [True] * 10
     assert curve[-1]["loss"] < math.log(2)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 def shipped(tmp_path: Path) -> Path:
     cell = Cell(84.12, 82.44, 85.61, 2000, (84.0, 84.24))
     grid = Grid("Right (%)", ("greedy", "mcts"), {"base": (cell, None)})
-    claim = Claim("mcts over greedy", "6", 1.2, (0.01, -0.004, 0.02))
+    claim = Claim("mcts over greedy", "6", 1.2, (0.01, -0.004, 0.02), by_seed=(0.008, 0.012))
     result = Result("rounds", "Rounds", "tiny", (0, 1), "rstar-mini reproduce rounds", (6,), (grid,), (claim,))
     (tmp_path / "tiny").mkdir()
     write_json(tmp_path / "tiny" / "rounds.json", result.to_json())
@@ -38,7 +38,7 @@ def test_a_block_is_written_from_the_results_and_the_rest_is_left(shipped: Path)
     assert "old" not in text and text.count("# Title\n") == text.count("\nafter\n") == 3
     assert "| base | 84.1 [82.4, 85.6] | - |" in text
     assert "Right (%); n = 2,000, seeds 0, 1; `rstar-mini reproduce rounds`" in text
-    assert "| mcts over greedy | 6 | +1.2 | +1.0 [-0.4, +2.0] | not settled |" in text
+    assert "| mcts over greedy | 6 | +1.2 | +1.0 [-0.4, +2.0] | +0.8, +1.2 | not settled |" in text
     assert "| 1 | 17.6 [13.4, 22.8] | - | - | - | - | 17.6 [13.4, 22.8] |" in text
     assert with_results(text, shipped) == text
 

@@ -30,7 +30,8 @@ class Claim:
     """Something the paper says is better than something else.
 
     `paper` is its difference in percentage points, None where it gives no figure; `table` says where it stands; `ours`
-    is our difference as shares with its interval, None when nobody measured it; `note` says what is not the same here.
+    is our difference as shares with its interval, None when nobody measured it; `by_seed` is that of each seed alone:
+    the interval is over problems and knows of no other training; `note` says what is not the same here.
     """
 
     text: str
@@ -38,14 +39,15 @@ class Claim:
     paper: float | None
     ours: Difference | None = None
     note: str = ""
+    by_seed: tuple[float, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """By our interval: on the paper's side of zero, on the other side, or across it."""
+        """By our interval: on the paper's side of zero, on the other side, or across it, as are seeds that disagree."""
         if self.ours is None:
             return Verdict.UNMEASURED
         _, low, high = self.ours
-        if low <= 0 <= high:
+        if low <= 0 <= high or any(one * (low + high) < 0 for one in self.by_seed):
             return Verdict.OPEN
         better = self.paper is None or self.paper > 0
         return Verdict.HOLDS if (low > 0) == better else Verdict.FAILS

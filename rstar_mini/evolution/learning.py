@@ -13,7 +13,7 @@ from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import read_jsonl
 from rstar_mini.finetune.sft import train_policy
-from rstar_mini.ppm.model import pair_accuracy, train_ppm
+from rstar_mini.ppm.model import ordered_rightly, train_ppm
 from rstar_mini.progress import Progress
 from rstar_mini.training import is_first, whole_weights
 from rstar_mini.types import Problem
@@ -92,7 +92,8 @@ class Learner:
             f"round {number}: PPM",
         )
         kept = [pair for pair in pairs if pair.problem.id in held]
-        return model, {"curve": curve, "accuracy": pair_accuracy(model, tokenizer, prompt, kept)}
+        right = ordered_rightly(model, tokenizer, prompt, kept)
+        return model, {"curve": curve, "accuracy": {"correct": sum(right), "n": len(right)}}
 
     def _checkpoints(self, number: int, part: Part) -> Any:
         return self.run.round(number) / f".{part}-checkpoints"

@@ -9,13 +9,12 @@ from contextlib import closing
 from functools import cache
 
 from rstar_mini.code_cot import split_steps
-from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedily, score_ends
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.judges import rival
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, gap, measured
+from rstar_mini.experiments.results import Findings, Grid, compared, measured
 from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Expander, sample
@@ -37,11 +36,12 @@ def data(lab: Lab) -> Findings:
     rows = {name: (measured(outcomes),) for name, outcomes in found.items()}
     paper = paper_table(7).column("MATH")
     claims = [
-        Claim(
+        compared(
             f"{VERIFIED} over {other}",
             "7",
             known(paper, VERIFIED) - known(paper, other),
-            gap(found[VERIFIED], found[other]),
+            found[VERIFIED],
+            found[other],
         )
         for other in (REJECTION, RANDOM)
     ]

@@ -14,7 +14,7 @@ from rstar_mini.show.page import escaped, image, preformatted, table, whole_page
 from rstar_mini.show.picture import Picture
 
 PAGE = "experiments.html"
-CLAIM_HEADERS = ("claim", "table", "paper", "here [95 %]", "verdict")
+CLAIM_HEADERS = ("claim", "table", "paper", "here [95 %]", "by seed", "verdict")
 
 
 def page_files(results: Sequence[Result]) -> dict[str, bytes]:
@@ -30,7 +30,8 @@ def claim_cells(claim: Claim) -> tuple[str, ...]:
     """A claim under `CLAIM_HEADERS`; the paper's in points on MATH, or on all problems for coverage."""
     here = "-" if claim.ours is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x for x in claim.ours))
     paper = "-" if claim.paper is None else f"{claim.paper:+.1f}"
-    return claim.text, claim.table, paper, here, str(claim.verdict)
+    seeds = ", ".join(f"{100 * one:+.1f}" for one in claim.by_seed) or "-"
+    return claim.text, claim.table, paper, here, seeds, str(claim.verdict)
 
 
 def cell_text(cell: Cell | None) -> str:
@@ -70,7 +71,7 @@ def grid_figure(grid: Grid) -> Picture:
 
 def _sections(results: Sequence[Result], figures: dict[str, list[Picture]]) -> Iterator[tuple[str, str]]:
     claims = [[escaped(cell) for cell in claim_cells(claim)] for result in results for claim in result.claims]
-    how = "<p>A verdict follows from the interval of our difference: on the paper's side of zero it holds.</p>"
+    how = "<p>A claim holds where the interval of our difference, and every seed's, is on the paper's side of zero.</p>"
     yield "Claims", how + table(CLAIM_HEADERS, claims)
     for result in results:
         seeds = ", ".join(map(str, result.seeds))

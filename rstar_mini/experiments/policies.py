@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
-from rstar_mini.evaluation.systems import MakeExpander, Outcome, any_right, greedily, guided_search, pool
+from rstar_mini.evaluation.systems import MakeExpander, Outcome, any_right, greedily, guided_search
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, gap, measured, shares_gap
+from rstar_mini.experiments.results import Findings, Grid, compared, measured
 from rstar_mini.finetune.pretrain import SETTINGS as PRETRAINING
 from rstar_mini.finetune.pretrain import pretrain, pretraining_problems
 from rstar_mini.ppm.scorer import PPMScorer
@@ -48,7 +48,7 @@ def _lift(what: str, policy: dict[str, list[Outcome]]) -> Claim:
     searched = known(paper_table(5).column("MATH"), "Phi3-mini rStar-Math")
     alone = known(paper_table(10).column("MATH"), "Phi3-mini")
     text = f"a PPM of another policy lifts {what}: search over greedy"
-    return Claim(text, "5, 10", searched - alone, gap(policy["mcts"], policy["greedy"]))
+    return compared(text, "5, 10", searched - alone, policy["mcts"], policy["greedy"])
 
 
 def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[Outcome]]) -> Claim:
@@ -56,9 +56,14 @@ def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[
     searched, alone = paper_table(6).column("MATH")["round 4"], paper_table(10).column("MATH")
     phi = known(paper_table(5).column("MATH"), "Phi3-mini rStar-Math")
     before = known(alone, "Qwen2.5-Math-7B") - known(alone, "Phi3-mini")
-    won = [a + b for a, b in zip(pool(weak["mcts"]).correct, pool(strong["greedy"]).correct, strict=True)]
-    lost = [a + b for a, b in zip(pool(weak["greedy"]).correct, pool(strong["mcts"]).correct, strict=True)]
-    return Claim(f"search brings {what} nearer", "5, 10", before - ((searched or 0.0) - phi), shares_gap(won, lost))
+    won, lost = _both(weak["mcts"], strong["greedy"]), _both(weak["greedy"], strong["mcts"])
+    return compared(f"search brings {what} nearer", "5, 10", before - ((searched or 0.0) - phi), won, lost)
+
+
+def _both(a: list[Outcome], b: list[Outcome]) -> list[Outcome]:
+    """How many of two are right, by problem and seed."""
+    pairs = (zip(one.correct, other.correct, strict=True) for one, other in zip(a, b, strict=True))
+    return [Outcome([first + second for first, second in each]) for each in pairs]
 
 
 def _of_round(lab: Lab, number: int) -> dict[str, list[Outcome]]:

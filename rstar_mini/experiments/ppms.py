@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import gap_of, paper_table
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, chosen_right, score_ends
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Cell, Findings, Grid, counted, gap, measured, shares_gap
+from rstar_mini.experiments.results import Findings, Grid, Marks, compared, compared_marks, marked, measured
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection, is_right, sample
 from rstar_mini.types import Problem
@@ -25,28 +24,30 @@ def ppms(lab: Lab) -> Findings:
     first, last = lab.rounds[0], lab.rounds[-1]
     searched = {first: lab.systems(first)["mcts"]} | {number: _search(lab, number) for number in lab.rounds[1:]}
     judged = {number: _judge(lab, number) for number in lab.rounds}
-    shares = {number: _shares(found) for number, found in judged.items()}
     searches = {_name(number): (measured(outcomes),) for number, outcomes in searched.items()}
-    orders = {_name(number): (_ordered(judged[number]), measured(judged[number]["weighted"])) for number in lab.rounds}
+    orders = {_name(number): (marked(_ordered(found)), measured(found["weighted"])) for number, found in judged.items()}
     orders["no PPM"] = None, measured(judged[first]["vote"])
     claims = [
-        Claim(
+        compared(
             "PPM of the last round over that of round 1, policy fixed",
             "4",
             gap_of(paper_table(4).column("MATH"), 4, 1),
-            gap(searched[last], searched[first]),
+            searched[last],
+            searched[first],
         ),
-        Claim(
+        compared_marks(
             "the last PPM orders right and wrong samples better than that of round 1",
             "4",
             None,
-            shares_gap(shares[last], shares[first]) if shares[first] else None,
+            _ordered(judged[last]),
+            _ordered(judged[first]),
         ),
-        Claim(
+        compared(
             f"the last PPM's weights over a plain vote of the same {SAMPLES} samples",
             "section 4.1",
             None,
-            gap(judged[last]["weighted"], judged[last]["vote"]),
+            judged[last]["weighted"],
+            judged[last]["vote"],
             "what the PPM reads is not counted here",
         ),
     ]
@@ -87,23 +88,9 @@ def _judge(lab: Lab, number: int) -> dict[str, list[Outcome]]:
     return lab.measure(what, lab.models, 1, ask, lambda seed: lab.models(seed).scorer(number), most=JUDGED)
 
 
-def _shares(judged: dict[str, list[Outcome]]) -> list[float]:
-    """Of every problem that has right and wrong samples under some seed: the share of pairs in the right order."""
-    shares = []
-    for mixed, ordered in zip(
-        zip(*(outcome.correct for outcome in judged[MIXED]), strict=True),
-        zip(*(outcome.correct for outcome in judged[ORDERED]), strict=True),
-        strict=True,
-    ):
-        if any(mixed):
-            shares.append(sum(ordered) / sum(mixed))
-    return shares
-
-
-def _ordered(judged: dict[str, list[Outcome]]) -> Cell | None:
-    shares = _shares(judged)
-    by_seed = [
-        len(shares) * sum(ordered.correct) / max(1.0, sum(mixed.correct))
-        for mixed, ordered in zip(judged[MIXED], judged[ORDERED], strict=True)
+def _ordered(judged: dict[str, list[Outcome]]) -> Marks:
+    """Of every problem that has right and wrong samples: the share of pairs in the right order."""
+    return [
+        {i: [share] for i, (mixed, share) in enumerate(zip(has.correct, ordered.correct, strict=True)) if mixed}
+        for has, ordered in zip(judged[MIXED], judged[ORDERED], strict=True)
     ]
-    return counted(sum(shares), len(shares), by_seed) if shares else None

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from rstar_mini.evolution.harvest import held_back
 from rstar_mini.experiments.lab import AS_IT_IS, Lab
-from rstar_mini.experiments.results import Cell, Findings, Grid, counted
+from rstar_mini.experiments.results import Findings, Grid, compared_marks, marked
 from rstar_mini.files import read_json
-from rstar_mini.ppm.model import pair_accuracy, reward, train_ppm
+from rstar_mini.ppm.model import ordered_rightly, reward, train_ppm
 from rstar_mini.ppm.pairs import Pair
 
 TITLE = "PPM: tanh, pairs of one prefix, pairs of whole solutions, margin"
@@ -25,16 +25,19 @@ NO_TANH = "without tanh in training"
 def preferences(lab: Lab) -> Findings:
     """PPMs that differ in one choice, asked for the order of held-out pairs as they are made here."""
     ways: Mapping[str, Callable[[int], list[Pair]]] = {
+        AS_IT_IS: lambda seed: _pairs(lab, seed),
         NO_TANH: lambda seed: _pairs(lab, seed),
-        "steps of any prefix of a problem": lambda seed: any_prefix(_pairs(lab, seed), seed),
+        "with steps of any prefix of a problem": lambda seed: any_prefix(_pairs(lab, seed), seed),
         "without pairs of whole solutions": lambda seed: [pair for pair in _pairs(lab, seed) if not pair.final],
         "with a margin of 0.5 in Q": lambda seed: [p for p in _pairs(lab, seed) if p.q_chosen - p.q_rejected >= 0.5],
     }
-    rows = {AS_IT_IS: (_accuracy([lab.run(seed).metrics()[-1]["ppm_accuracy"] for seed in lab.seeds]),)}
-    rows |= {
-        name: (_accuracy([_counts(lab, seed, name, pairs) for seed in lab.seeds]),) for name, pairs in ways.items()
-    }
-    return [Grid("Held-out pairs ordered rightly (%)", ("right",), rows)], []
+    found = {name: [_right(lab, seed, name, pairs) for seed in lab.seeds] for name, pairs in ways.items()}
+    claims = [
+        compared_marks(f"PPM {AS_IT_IS}, over one {name}", "section 3.3", None, found[AS_IT_IS], found[name])
+        for name in list(ways)[1:]
+    ]
+    rows = {name: (marked(marks),) for name, marks in found.items()}
+    return [Grid("Held-out pairs ordered rightly (%), each problem counted once", ("right",), rows)], claims
 
 
 def any_prefix(pairs: Sequence[Pair], seed: int) -> list[Pair]:
@@ -56,18 +59,11 @@ def _pairs(lab: Lab, seed: int, held: bool = False) -> list[Pair]:
     return [pair for pair in every if (pair.problem.id in apart) is held]
 
 
-def _accuracy(counts: Sequence[Mapping[str, int]]) -> Cell | None:
-    """Over all seeds, which have pairs of their own."""
-    right, n = (sum(count[part] for count in counts) for part in ("correct", "n"))
-    shares = [n * count["correct"] / count["n"] if count["n"] else 0.0 for count in counts]
-    return counted(right, n, shares) if n else None
-
-
-def _counts(lab: Lab, seed: int, name: str, pairs: Callable[[int], list[Pair]]) -> dict[str, int]:
-    """Of one seed, from disk when it was done before."""
-    run, models, last = lab.run(seed), lab.models(seed), lab.rounds[-1]
-    folder = lab.folder(run, f"PPM, {name}", len(_pairs(lab, seed, held=True)))
-    if not (folder / "accuracy.json").exists():
+def _right(lab: Lab, seed: int, name: str, pairs: Callable[[int], list[Pair]]) -> dict[str, list[bool]]:
+    """Of each problem which of its held-out pairs are in order, under one seed; from disk when it was done before."""
+    run, models, last, asked = lab.run(seed), lab.models(seed), lab.rounds[-1], _pairs(lab, seed, held=True)
+    folder = lab.folder(run, f"PPM, {name}", len(asked))
+    if not (folder / "right.json").exists():
         tokenizer, prompt, checkpoints = models.tokenizer, models.prompt(last), folder / ".checkpoints"
         model, _ = train_ppm(
             models.ppm_to_train(last, seed),
@@ -81,8 +77,9 @@ def _counts(lab: Lab, seed: int, name: str, pairs: Callable[[int], list[Pair]]) 
             f"seed {seed}: PPM {name}",
             Tensor.float if name == NO_TANH else reward,
         )
-        counts = pair_accuracy(model, tokenizer, prompt, _pairs(lab, seed, held=True))
-        run.write_json(folder / "accuracy.json", counts)
+        run.write_json(folder / "right.json", ordered_rightly(model, tokenizer, prompt, asked))
         shutil.rmtree(checkpoints, ignore_errors=True)
-    found: dict[str, int] = read_json(folder / "accuracy.json")
-    return found
+    marks = defaultdict[str, list[bool]](list)
+    for pair, right in zip(asked, read_json(folder / "right.json"), strict=True):
+        marks[pair.problem.id].append(right)
+    return marks

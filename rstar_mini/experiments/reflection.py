@@ -1,7 +1,7 @@
 """Figure 4 and the theorem steps: how often a solution drops a line of work and recovers, and what the PPM scores high.
 
 The paper shows single trees. Here both are counted: a step is abandoned when nothing that it computes reaches what is
-printed in the end.
+printed in the end. Solutions and steps of one problem are alike, so each problem counts once, by their mean.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from rstar_mini.code_cot import END_ANSWER, program
-from rstar_mini.evaluation.claims import Claim
-from rstar_mini.evaluation.statistics import unpaired_difference
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Cell, Findings, Grid, counted
+from rstar_mini.experiments.results import Findings, Grid, Marks, compared_marks, marked
 from rstar_mini.types import Step
 
 TITLE = "Self-reflection, and the kinds of steps that the PPM scores high"
@@ -24,49 +22,50 @@ KINDS = {ast.Add: "adds", ast.Sub: "subtracts", ast.Mult: "multiplies", ast.Div:
 
 def reflection(lab: Lab) -> Findings:
     """Whole solutions of every round's trees, and the steps of the last round's by kind."""
-    rows = {f"round {number}": _abandoning(lab, number) for number in lab.rounds}
-    dropped, others = rows[f"round {lab.rounds[-1]}"][1:]
-    claims = []
-    if dropped and others:
-        ours = unpaired_difference(*((cell.percent / 100 * cell.n, cell.n) for cell in (dropped, others)))
-        text = "solutions that drop a line of work are right more often than others"
-        claims.append(Claim(text, "figure 4", None, ours, "the paper shows one tree and counts none"))
+    found = {f"round {number}": _abandoning(lab, number) for number in lab.rounds}
+    _, dropped, others = found[f"round {lab.rounds[-1]}"]
+    claim = compared_marks(
+        "of the same problem, solutions that drop a line of work are right more often than others",
+        "figure 4",
+        None,
+        dropped,
+        others,
+        "the paper shows one tree and counts none",
+    )
+    rows = {name: tuple(map(marked, parts)) for name, parts in found.items()}
     columns = "with an abandoned step", "right, of these", "right, of the others"
-    return [Grid("Solutions found by search (%)", columns, rows), _kinds(lab)], claims
+    return [Grid("Solutions found by search (%)", columns, rows), _kinds(lab)], [claim]
 
 
-def _abandoning(lab: Lab, number: int) -> tuple[Cell | None, ...]:
-    """How many solutions have an abandoned step, and how many of these and of the others are right."""
-    dropped, right_dropped, right_others = [], [], []
-    for seed in lab.seeds:
-        ends = [end for tree in lab.run(seed).trees(number) for end in tree.terminals() if end.correct is not None]
-        marked = [(bool(abandoned(end.steps())), bool(end.correct)) for end in ends]
-        dropped.append([gone for gone, _ in marked])
-        right_dropped.append([right for gone, right in marked if gone])
-        right_others.append([right for gone, right in marked if not gone])
-    return _share(dropped), _share(right_dropped), _share(right_others)
+def _abandoning(lab: Lab, number: int) -> tuple[Marks, Marks, Marks]:
+    """Which solutions have an abandoned step, and which of these and of the others are right."""
+    dropped, right_dropped, right_others = _nothing(lab), _nothing(lab), _nothing(lab)
+    for i, seed in enumerate(lab.seeds):
+        for tree in lab.run(seed).trees(number):
+            for end in tree.terminals():
+                if end.correct is not None:
+                    gone = bool(abandoned(end.steps()))
+                    dropped[i][tree.problem.id].append(gone)
+                    (right_dropped if gone else right_others)[i][tree.problem.id].append(end.correct)
+    return dropped, right_dropped, right_others
+
+
+def _nothing(lab: Lab) -> list[defaultdict[str, list[bool]]]:
+    return [defaultdict(list) for _ in lab.seeds]
 
 
 def _kinds(lab: Lab) -> Grid:
     """Steps of the last round's trees by what they do: how often PPM, and Q after the search, are above 0."""
-    scored: defaultdict[str, list[list[bool]]] = defaultdict(lambda: [[] for _ in lab.seeds])
-    good: defaultdict[str, list[list[bool]]] = defaultdict(lambda: [[] for _ in lab.seeds])
+    scored, good = (defaultdict[str, list[defaultdict[str, list[bool]]]](lambda: _nothing(lab)) for _ in range(2))
     for i, seed in enumerate(lab.seeds):
-        nodes = [node for tree in lab.run(seed).trees(lab.rounds[-1]) for node in tree.nodes() if node.parent]
-        for node in nodes:
-            if node.prior is not None and node.visits > 1:  # the first visit is the PPM's own score
-                name = kind(node.step)
-                scored[name][i].append(node.prior > 0)
-                good[name][i].append(node.q > 0)
-    rows = {name: (_share(scored[name]), _share(good[name])) for name in sorted(scored)}
+        for tree in lab.run(seed).trees(lab.rounds[-1]):
+            for node in tree.nodes():
+                if node.parent and node.prior is not None and node.visits > 1:  # the first visit is the PPM's own score
+                    name = kind(node.step)
+                    scored[name][i][tree.problem.id].append(node.prior > 0)
+                    good[name][i][tree.problem.id].append(node.q > 0)
+    rows = {name: (marked(scored[name]), marked(good[name])) for name in sorted(scored)}
     return Grid("Steps by what they do (%)", ("the PPM scores above 0", "Q above 0 after the search"), rows)
-
-
-def _share(marks: Sequence[Sequence[bool]]) -> Cell | None:
-    """The share of all marks, those of each seed apart; None without any."""
-    n = sum(map(len, marks))
-    by_seed = [n * sum(each) / len(each) if each else 0.0 for each in marks]
-    return counted(sum(map(sum, marks)), n, by_seed) if n else None
 
 
 def abandoned(steps: Sequence[Step]) -> list[int]:

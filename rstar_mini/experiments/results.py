@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from rstar_mini.evaluation.claims import Claim
+from rstar_mini.evaluation.claims import Claim, Difference
 from rstar_mini.evaluation.statistics import interval, paired_bootstrap
 from rstar_mini.evaluation.systems import Outcome, pool
 from rstar_mini.experiments import NAMES
@@ -71,7 +73,10 @@ class Result:
             | {name: tuple(row[name]) for name in ("seeds", "tables", "notes")}
             | {
                 "grids": tuple(_grid(grid) for grid in row["grids"]),
-                "claims": tuple(Claim(**c | {"ours": c["ours"] and tuple(c["ours"])}) for c in claims),
+                "claims": tuple(
+                    Claim(**c | {"ours": c["ours"] and tuple(c["ours"]), "by_seed": tuple(c["by_seed"])})
+                    for c in claims
+                ),
             }
         )
 
@@ -109,12 +114,46 @@ def counted(right: float, n: int, by_seed: Sequence[float]) -> Cell:
     return Cell(mean, low, high, n, tuple(round(100 * k / n, 2) for k in by_seed))
 
 
-def gap(a: Sequence[Outcome], b: Sequence[Outcome]) -> tuple[float, float, float]:
-    """By how much one system is above another, over all seeds, as shares; paired bootstrap over the problems."""
-    return shares_gap(pool(a).correct, pool(b).correct)
+Marks = Sequence[Mapping[Any, Sequence[float]]]
+"""For each seed what was right, any number of marks for each problem that has some."""
 
 
-def shares_gap(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
-    """The mean difference of two shares of each problem; paired bootstrap over the problems."""
-    mean, low, high = paired_bootstrap(a, b, 0)
+def marked(seeds: Marks) -> Cell | None:
+    """The cell of marks: each problem counts once, by the mean of its marks and of the seeds that have any."""
+    shares = list(_shares(seeds).values())
+    n = len(shares)
+    by_seed = [n * fmean(_shares([marks]).values()) if marks else 0.0 for marks in seeds]
+    return counted(sum(shares), n, by_seed) if shares else None
+
+
+def compared(
+    text: str, table: str, paper: float | None, a: Sequence[Outcome], b: Sequence[Outcome], note: str = ""
+) -> Claim:
+    """The claim that system `a` is above `b` on the same problems; paired bootstrap over the problems."""
+    first, second = [[{i: [right] for i, right in enumerate(outcome.correct)} for outcome in each] for each in (a, b)]
+    return compared_marks(text, table, paper, first, second, note)
+
+
+def compared_marks(text: str, table: str, paper: float | None, a: Marks, b: Marks, note: str = "") -> Claim:
+    """The claim that `a` is above `b`, by problems that have marks of both; not measured where there is none."""
+    found = _difference(a, b)
+    by_seed = (_difference([one], [other]) for one, other in zip(a, b, strict=True))
+    return Claim(text, table, paper, found, note, tuple(one[0] for one in by_seed if one))
+
+
+def _difference(a: Marks, b: Marks) -> Difference | None:
+    first, second = _shares(a), _shares(b)
+    both = [problem for problem in first if problem in second]
+    if not both:
+        return None
+    mean, low, high = paired_bootstrap([first[p] for p in both], [second[p] for p in both], 0)
     return round(mean, 5), round(low, 5), round(high, 5)
+
+
+def _shares(seeds: Marks) -> dict[Any, float]:
+    """Of each problem the mean over the seeds of the mean of its marks."""
+    found: defaultdict[Any, list[float]] = defaultdict(list)
+    for marks in seeds:
+        for problem, each in marks.items():
+            found[problem].append(fmean(each))
+    return {problem: fmean(shares) for problem, shares in found.items()}

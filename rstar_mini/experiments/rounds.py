@@ -6,7 +6,7 @@ from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import gap_of, paper_table
 from rstar_mini.evaluation.statistics import unpaired_difference
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Cell, Findings, Grid, counted, gap, measured
+from rstar_mini.experiments.results import Cell, Findings, Grid, compared, counted, measured
 
 TITLE = "Rounds: coverage, the policy alone, and search"
 TABLES = (2, 3, 6)
@@ -23,16 +23,16 @@ def rounds(lab: Lab) -> Findings:
     }
     greedy, search = paper_table(3).column("MATH"), paper_table(6).column("MATH")
     claims = [
-        Claim("greedy, last round over the base", "3", gap_of(greedy, 4, 0), gap(last["greedy"], base["greedy"])),
-        Claim("greedy, last round over 1", "3", gap_of(greedy, 4, 1), gap(last["greedy"], found[1]["greedy"])),
-        Claim("coverage, last round over 1", "2", gap_of(paper_table(2).column("all"), 4, 1), _coverage_gap(lab)),
+        compared("greedy, last round over the base", "3", gap_of(greedy, 4, 0), last["greedy"], base["greedy"]),
+        compared("greedy, last round over 1", "3", gap_of(greedy, 4, 1), last["greedy"], found[1]["greedy"]),
+        _coverage_claim(lab),
     ]
     if "mcts" in last:
         ahead = (search["round 4"] or 0.0) - (greedy["round 4"] or 0.0)
-        claims.append(Claim("search over greedy, last round", "3, 6", ahead, gap(last["mcts"], last["greedy"])))
+        claims.append(compared("search over greedy, last round", "3, 6", ahead, last["mcts"], last["greedy"]))
     if "mcts" in last and "mcts" in found[1]:
-        risen = gap(last["mcts"], found[1]["mcts"])
-        claims.append(Claim("search, last round over 1", "6", gap_of(search, 4, 1), risen))
+        risen = gap_of(search, 4, 1)
+        claims.append(compared("search, last round over 1", "6", risen, last["mcts"], found[1]["mcts"]))
     return [Grid("Held-out problems right (%)", SYSTEMS, heldout), _coverage(lab)], claims
 
 
@@ -55,9 +55,12 @@ def _coverage(lab: Lab) -> Grid:
     return Grid("Training problems solved by search (%), by level", levels, rows)
 
 
-def _coverage_gap(lab: Lab) -> tuple[float, float, float]:
+def _coverage_claim(lab: Lab) -> Claim:
     """Taken as independent, since the metrics hold counts: wider than need be."""
     grid = _coverage(lab)
     new, old = (grid.rows[_name(number)][0] for number in (lab.rounds[-1], 1))
     assert new and old
-    return unpaired_difference(*((cell.percent / 100 * cell.n, cell.n) for cell in (new, old)))
+    found = unpaired_difference(*((cell.percent / 100 * cell.n, cell.n) for cell in (new, old)))
+    by_seed = tuple((a - b) / 100 for a, b in zip(new.by_seed, old.by_seed, strict=True))
+    paper = gap_of(paper_table(2).column("all"), 4, 1)
+    return Claim("coverage, last round over 1", "2", paper, found, by_seed=by_seed)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, chosen_right, greedily
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, gap, measured
+from rstar_mini.experiments.results import Findings, Grid, compared, measured
 from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection
@@ -60,17 +59,18 @@ def scaling(lab: Lab) -> Findings:
     }
     orm = known(paper_table(6).column("MATH"), "round 4") - known(paper_table(8).column("MATH"), "ORM, best of N")
     claims = [
-        Claim(
+        compared(
             f"search over a vote of equal tokens, {trees} trees",
             "8",
             orm,
-            gap(found[f"mcts {trees}"], found[f"vote {trees}"]),
+            found[f"mcts {trees}"],
+            found[f"vote {trees}"],
             "the paper's best of N is by an ORM",
         )
         for trees in TREES
     ]
-    grown = gap(found[f"mcts {TREES[-1]}"], found["mcts 1"])
-    claims.append(Claim(f"{TREES[-1]} trees over one", "1, 6", 0.6, grown, "the paper: 64 trajectories over 8, MATH"))
+    most, note = f"mcts {TREES[-1]}", "the paper: 64 trajectories over 8, MATH"
+    claims.append(compared(f"{TREES[-1]} trees over one", "1, 6", 0.6, found[most], found["mcts 1"], note))
     return [Grid("Held-out problems right (%) by trees, or width of the beam", columns, rows, curve=True)], claims
 
 

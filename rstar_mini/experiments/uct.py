@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.shards import by_shard, one_by_one
 from rstar_mini.evaluation.systems import Outcome
 from rstar_mini.evolution.shards import round_budget
 from rstar_mini.experiments.lab import AS_IT_IS, Lab
-from rstar_mini.experiments.results import Findings, Grid, gap, measured
+from rstar_mini.experiments.results import Findings, Grid, compared, measured
 from rstar_mini.policy import forget
 from rstar_mini.ppm.pairs import preference_pairs
 from rstar_mini.search import Budget, Expander, search
@@ -38,8 +37,13 @@ def uct(lab: Lab) -> Findings:
     }
     found = {name: _trees(lab, name, budget) for name, budget in budgets.items()}
     rows = {name: (measured(outcomes[SOLVED]), measured(outcomes[PAIRED])) for name, outcomes in found.items()}
-    ours = gap(found[AS_IT_IS][PAIRED], found[RELEASED][PAIRED])
-    claim = Claim("unvisited children first: more trees give a pair than by the released rule", "Eq. 1", None, ours)
+    claim = compared(
+        "unvisited children first: more trees give a pair than by the released rule",
+        "Eq. 1",
+        None,
+        found[AS_IT_IS][PAIRED],
+        found[RELEASED][PAIRED],
+    )
     return [Grid("Trees of training problems (%), with the tokens of each", (SOLVED, PAIRED), rows)], [claim]
 
 

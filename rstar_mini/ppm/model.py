@@ -182,15 +182,15 @@ def ppm_trainer(
 
 
 @torch.no_grad()
-def pair_accuracy(
+def ordered_rightly(
     model: AnyModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, pairs: Sequence[Pair]
-) -> dict[str, int]:
-    """How many held-out pairs the PPM orders rightly: {"correct", "n"}."""
+) -> list[bool]:
+    """Of each held-out pair, whether the PPM scores the better step higher."""
     encode = cached_encoder(tokenizer.encode)
-    right = 0
+    right: list[bool] = []
     with called(model, partial(pair_rewards, model)):
         for first in range(0, len(pairs), 64):
             batch = shared_prefixes([encode_pair(encode, prompt, pair) for pair in pairs[first : first + 64]])
             chosen, rejected = model({name: part.to(model.device) for name, part in batch.items()})
-            right += int((chosen > rejected).sum())
-    return {"correct": right, "n": len(pairs)}
+            right += (chosen > rejected).tolist()
+    return right
