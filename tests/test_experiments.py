@@ -32,7 +32,7 @@ FIRST, SECOND = Outcome([1, 1, 0, 0], 80), Outcome([1, 0, 0, 0], 120)
 
 def result() -> Result:
     grid = Grid("Right (%)", ("greedy", "mcts"), {"base": (measured([FIRST, SECOND]), None)})
-    claim = compared("search over greedy", "3, 6", 11.0, [FIRST, FIRST], [SECOND, SECOND])
+    claim = compared("search over greedy", "3, 6", 11.0, [FIRST, FIRST], [SECOND, SECOND], "of four problems")
     return Result("rounds", "Rounds", "tiny", (0, 1), "rstar-mini reproduce rounds", (3,), (grid,), (claim,))
 
 
@@ -88,7 +88,12 @@ def test_the_page_shows_ours_beside_the_papers_with_n_seeds_intervals_and_comman
     assert page_files([result()]) == files
     page = files["experiments.html"].decode()
     assert "37.5 [" in page and "n = 4; by seed 50.0, 25.0; 25 tokens a problem" in page
-    assert "not settled" in page and "+11.0" in page and "rstar-mini reproduce rounds" in page
+    assert (
+        "not settled" in page
+        and "+11.0" in page
+        and "search over greedy (of four problems)" in page
+        and "rstar-mini reproduce rounds" in page
+    )
     assert "Table 3: The policy alone, greedy, by round" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert files["rounds-0.png"].startswith(b"\x89PNG")

@@ -31,7 +31,8 @@ def claim_cells(claim: Claim) -> tuple[str, ...]:
     here = "-" if claim.ours is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x for x in claim.ours))
     paper = "-" if claim.paper is None else f"{claim.paper:+.1f}"
     seeds = ", ".join(f"{100 * one:+.1f}" for one in claim.by_seed) or "-"
-    return claim.text, claim.table, paper, here, seeds, str(claim.verdict)
+    text = f"{claim.text} ({claim.note})" if claim.note else claim.text
+    return text, claim.table, paper, here, seeds, str(claim.verdict)
 
 
 def cell_text(cell: Cell | None) -> str:

@@ -15,6 +15,8 @@ from rstar_mini.evaluation.systems import Outcome, pool
 from rstar_mini.experiments import NAMES
 from rstar_mini.files import read_json
 
+BY_ORM = "the paper's best of N is by an ORM"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

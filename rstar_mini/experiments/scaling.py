@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, chosen_right, greedily
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, compared, measured
+from rstar_mini.experiments.results import BY_ORM, Findings, Grid, compared, measured
 from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection
@@ -65,7 +65,7 @@ def scaling(lab: Lab) -> Findings:
             orm,
             found[f"mcts {trees}"],
             found[f"vote {trees}"],
-            "the paper's best of N is by an ORM",
+            BY_ORM,
         )
         for trees in TREES
     ]
