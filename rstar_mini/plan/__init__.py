@@ -23,10 +23,8 @@ OPENED, OF_LIMIT = 2, 0.5  # nodes that a rollout opens; length of a step over t
 # Tokens of a step: by the paper's table 9, a trajectory of 32 candidates a node takes 3,299 to 15,693, which with five
 # steps is 21 to 98 for each candidate, 52 in the mean of its seven benchmarks.
 STEP = 52
-LAYER_SECONDS, ROW_SECONDS = (
-    0.8e-3,
-    8e-6,
-)  # of one decoding step: measured on an H200, where starting kernels is what counts
+# Of one decoding step, by layer and by row: measured on an H200, where starting kernels is what counts.
+LAYER_SECONDS, ROW_SECONDS = 0.8e-3, 8e-6
 QUESTION, STEPS = 120, 5  # tokens of a problem, and steps of its solution
 OF_PROCESSORS = 0.6
 # Of a machine's products in 16 bits, in training: measured on an H200 in 4 bits, supposed else (full is TF32).
