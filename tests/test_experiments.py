@@ -96,7 +96,8 @@ def test_the_page_shows_ours_beside_the_papers_with_n_seeds_intervals_and_comman
     )
     assert "Table 3: The policy alone, greedy, by round" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    assert files["rounds-0.png"].startswith(b"\x89PNG")
+    assert all(files[name].startswith(b"\x89PNG") for name in ("claims.png", "rounds-0.png"))
+    assert 'alt="search over greedy: +' in page
 
 
 class Judge:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import matplotlib.style
 
-from rstar_mini.evaluation.claims import Claim
+from rstar_mini.evaluation.claims import Claim, Verdict
 from rstar_mini.evaluation.paper import paper_table
 from rstar_mini.experiments.results import Cell, Grid, Result
 from rstar_mini.show.figures import MARKERS, PALETTE
@@ -14,15 +15,18 @@ from rstar_mini.show.page import escaped, image, preformatted, table, whole_page
 from rstar_mini.show.picture import Picture
 
 PAGE = "experiments.html"
+LOOKS = {Verdict.HOLDS: (PALETTE[0], ""), Verdict.FAILS: (PALETTE[1], ""), Verdict.OPEN: ("grey", "white")}
 CLAIM_HEADERS = ("claim", "table", "paper", "here [95 %]", "by seed", "verdict")
 
 
 def page_files(results: Sequence[Result]) -> dict[str, bytes]:
-    """experiments.html, and a figure for each table of ours, by file name."""
+    """experiments.html, a figure of all claims, and one for each table of ours, by file name."""
     with matplotlib.style.context("default"):
         figures = {result.name: [grid_figure(grid) for grid in result.grids] for result in results}
-        whole = whole_page("rstar_mini: the paper's claims", _sections(results, figures))
-        pictures = {f"{name}-{i}.png": figure.png() for name, each in figures.items() for i, figure in enumerate(each)}
+        claims = claims_figure([claim for result in results for claim in result.claims])
+        whole = whole_page("rstar_mini: the paper's claims", _sections(results, figures, claims))
+        pictures = {"claims.png": claims.png()}
+        pictures |= {f"{name}-{i}.png": figure.png() for name, each in figures.items() for i, figure in enumerate(each)}
     return {PAGE: whole.encode()} | pictures
 
 
@@ -38,6 +42,35 @@ def claim_cells(claim: Claim) -> tuple[str, ...]:
 def cell_text(cell: Cell | None) -> str:
     """ "84.1 [82.4, 85.6]", or "-" where nothing was measured."""
     return "-" if cell is None else f"{cell.percent:.1f} [{cell.low:.1f}, {cell.high:.1f}]"
+
+
+def claims_figure(claims: Sequence[Claim]) -> Picture:
+    """Our difference with its interval, and those of the seeds, for each claim that was measured."""
+    seen = [(claim, claim.ours) for claim in claims if claim.ours]
+    figure = Picture(figsize=(8, 0.8 + 0.34 * len(seen)))
+    figure.set_layout_engine("constrained")
+    ax = figure.add_subplot()
+    for y, (claim, ours) in enumerate(seen):
+        mean, low, high = (100 * x for x in ours)
+        colour, fill = LOOKS[claim.verdict]
+        ax.plot([low, high], [y, y], color=colour)
+        ax.plot(mean, y, "o", color=colour, markerfacecolor=fill or colour)
+        ax.plot([100 * one for one in claim.by_seed], [y] * len(claim.by_seed), "|", color="black", markersize=9)
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_xscale("symlog", linthresh=2, linscale=1)
+    ax.minorticks_off()
+    ticks = (-40, -10, -5, -2, -1, 0, 1, 2, 5, 10, 40)
+    ax.set(
+        yticks=range(len(seen)),
+        yticklabels=[textwrap.fill(claim.text, 55) for claim, _ in seen],
+        xticks=ticks,
+        xticklabels=ticks,
+    )
+    ax.set(xlabel="points [95 %]; bars: seeds; hollow: not settled")
+    ax.invert_yaxis()
+    ax.grid(alpha=0.3, axis="x")
+    figure.words = "\n".join(": ".join((claim.text, *claim_cells(claim)[3:])) for claim, _ in seen)
+    return figure
 
 
 def grid_figure(grid: Grid) -> Picture:
@@ -70,10 +103,12 @@ def grid_figure(grid: Grid) -> Picture:
     return figure
 
 
-def _sections(results: Sequence[Result], figures: dict[str, list[Picture]]) -> Iterator[tuple[str, str]]:
+def _sections(
+    results: Sequence[Result], figures: dict[str, list[Picture]], overview: Picture
+) -> Iterator[tuple[str, str]]:
     claims = [[escaped(cell) for cell in claim_cells(claim)] for result in results for claim in result.claims]
     how = "<p>A claim holds where the interval of our difference, and every seed's, is on the paper's side of zero.</p>"
-    yield "Claims", how + table(CLAIM_HEADERS, claims)
+    yield "Claims", how + image(overview, overview.words) + table(CLAIM_HEADERS, claims)
     for result in results:
         seeds = ", ".join(map(str, result.seeds))
         made = f"<p>Recipe {escaped(result.recipe)}, seeds {seeds}; <code>{escaped(result.command)}</code></p>"
