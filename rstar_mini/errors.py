@@ -3,3 +3,7 @@
 
 class UserError(Exception):
     """Something the user can mend. The command line prints it as one line and exits with code 2."""
+
+
+class ServerLost(UserError):
+    """A server that a process had started has ended: others may go on without it."""

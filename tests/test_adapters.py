@@ -236,6 +236,8 @@ def test_search_merges_adapters_where_there_is_memory_and_switches_them_elsewher
     assert adapters("policy.tuning=lora") == "merged"
     assert adapters("policy.tuning=lora", "policy.adapters=switched") == "switched"
     assert adapters("policy.tuning=qlora") == "switched"
+    elsewhere = Models(load_recipe("tiny", ["policy.tuning=lora", "policy.cache_mb=null"]), tmp_path, free=2**24)
+    assert elsewhere.capacity.adapters == "switched" and elsewhere.capacity.cache_mb == 64
     monkeypatch.setattr("rstar_mini.evolution.capacity.free_bytes", lambda: 2**24)
     assert adapters("policy.tuning=lora") == "switched"
 

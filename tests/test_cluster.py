@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -17,10 +19,13 @@ import rstar_mini.cluster
 from rstar_mini.api import evolve
 from rstar_mini.cli import app
 from rstar_mini.cluster.engine import Engine
+from rstar_mini.cluster.pool import Actors, Cluster, Work
 from rstar_mini.cluster.train import configuration_file, machines_of
-from rstar_mini.errors import UserError
+from rstar_mini.errors import ServerLost, UserError
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.problems import gather
+from rstar_mini.evolution.run import Run
+from rstar_mini.evolution.shards import Found
 from rstar_mini.evolution.status import status
 from rstar_mini.evolution.synthesis import answer_rows, write_rows, writer
 from rstar_mini.files import read_json
@@ -109,6 +114,94 @@ def test_the_driver_stops_and_goes_on(tmp_path, machines, alone):
     assert kept < 6
     evolve("tiny", tmp_path / "run", 1, CHANGES, ray=machines.address)
     assert digests(tmp_path / "run") == alone
+
+
+def holding_up(folder):
+    """An engine whose shard 1 is not done on the first machine that has it, and whose server ends once."""
+
+    class HoldingUp:
+        def __init__(self, *_):
+            pass
+
+        def ready(self):
+            pass
+
+        def close(self):
+            (folder / "closed").touch()
+
+        def search(self, shard, problems):
+            import ray
+
+            if shard == 2 and not (folder / "server").exists():
+                (folder / "server").touch()
+                raise ServerLost("the server ended")
+            if shard == 1 and not (folder / "held").exists():
+                (folder / "held").write_text(ray.get_runtime_context().get_node_id())
+                time.sleep(600)
+            return Found(shard, b"", {"sampled": 0, "shrunk": 0}, 0.0)
+
+    return HoldingUp
+
+
+class Impatient(Silent):
+    """Does not wait for machines, of which there are enough."""
+
+    def say(self, text):
+        assert "waiting for a machine" not in text
+
+
+@pytest.mark.ray
+def test_the_last_shard_is_lost_with_its_machine_and_goes_to_an_engine_that_has_nothing_to_do(tmp_path):
+    """Also: a server that ends is like a process that does."""
+    utils = pytest.importorskip("ray.cluster_utils", reason='needs Ray: pip install -e ".[cluster]"')
+    soon = {"health_check_period_ms": 500, "health_check_timeout_ms": 500, "health_check_failure_threshold": 3}
+    small = {"include_dashboard": False, "object_store_memory": 100 << 20}
+    machines = utils.Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0, "_system_config": soon})
+    two = [machines.add_node(num_cpus=1, object_store_memory=100 << 20) for _ in range(2)]
+    run, found = Run.create(tmp_path / "run", load_recipe("tiny", CHANGES)), set()
+    with run.owned(), Cluster(machines.address, holding_up(tmp_path)) as cluster:
+        assert 0 < cluster.free_bytes(run.recipe, Silent()) < psutil.virtual_memory().total
+        shards = [(number, []) for number in range(3)]
+        for one in cluster.search(run, 1, Impatient(), shards):
+            found.add(one.shard)
+            if found == {0, 2}:
+                [held] = [machine for machine in two if machine.node_id == (tmp_path / "held").read_text()]
+                machines.remove_node(held, allow_graceful=False)
+    machines.shutdown()
+    assert found == {0, 1, 2} and (tmp_path / "closed").exists()
+
+
+class NoRay:
+    """A cluster of one machine with eight processors, as far as `Actors` asks for it."""
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": 8.0}}, {"Alive": False, "Resources": {"CPU": 8.0}}]
+
+    def remote(self, what):
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda *_: object()))
+
+    def put(self, data):
+        return data
+
+    def kill(self, actor):
+        pass
+
+
+def test_engines_that_load_may_be_lost_with_their_machine_but_not_for_ever(tmp_path):
+    run = Run.create(tmp_path / "run", load_recipe("tiny", CHANGES))
+    actors = Actors(NoRay(), Engine, {"CPU": 1}, "search", run, 1)
+    for _ in range(9):
+        lost, rest = actors.more(9), actors.more(9)
+        assert len(lost) == 9 and not rest, "as many as there is room for, and one more"
+        for actor in lost[:8]:
+            actors.lost(Work(actor, None), ConnectionError("gone"))
+        actors.done(Work(lost[8], None))
+        actors.lost(Work(lost[8], (0, [])), ConnectionError("gone"))
+        del actors.losses[0]
+    with pytest.raises(UserError, match="lost processes that loaded models, 41 in a row: gone"):
+        for _ in range(9):
+            for actor in actors.more(9):
+                actors.lost(Work(actor, None), ConnectionError("gone"))
 
 
 @pytest.mark.ray

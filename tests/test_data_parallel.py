@@ -206,12 +206,14 @@ def test_a_configuration_that_cannot_be_used_is_refused(tmp_path, accelerate, wh
         ),
         ("{num_machines: 2, num_processes: 3}", "3 processes cannot be shared by 2 machines"),
         ("{num_processes: 3}", "sft.batch 32 cannot be shared evenly by 3 processes"),
+        ("{num_processes: 4}", "ppm.micro_batch 8 does not divide the 12 of ppm.batch 48 that each of 4 processes has"),
     ],
 )
 def test_what_cannot_be_trained_so_is_refused_before_the_run_begins(tmp_path, told, why):
     (tmp_path / "bad.yaml").write_text(told)
+    changes = [*SMALL, *(["ppm.batch=48", "ppm.micro_batch=8"] if "micro_batch" in why else [])]
     with pytest.raises(UserError, match=why):
-        evolve("tiny", tmp_path / "run", 1, SMALL, accelerate=str(tmp_path / "bad.yaml"))
+        evolve("tiny", tmp_path / "run", 1, changes, accelerate=str(tmp_path / "bad.yaml"))
     assert not (tmp_path / "run").exists()
 
 

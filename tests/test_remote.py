@@ -15,7 +15,9 @@ from rstar_mini.errors import UserError
 from rstar_mini.evolution.ledger import Ledger
 from rstar_mini.evolution.owner import LEASE
 from rstar_mini.evolution.remote import Remote
+from rstar_mini.evolution.run import Run
 from rstar_mini.progress import Silent
+from rstar_mini.recipes import load_recipe
 
 URL = "memory://bucket/run"
 
@@ -107,6 +109,47 @@ def test_the_lock_is_made_only_where_there_is_none(storage, monkeypatch):
     owned_by(storage)
     with pytest.raises(UserError, match="process 1 on elsewhere has just begun to work on memory://bucket/run"):
         remote.__enter__()
+
+
+def test_of_two_that_see_an_owner_gone_one_takes_the_run(storage, monkeypatch):
+    """The first has looked and is slow; the second has the run before it goes on."""
+    owned_by(storage, seen=time.time() - LEASE - 1)
+    first, second = Remote(URL), Remote(URL)
+    look, entered = first._owner, []
+
+    def slowly():
+        found = look()
+        if not entered:
+            entered.append(second.__enter__())
+        return found
+
+    monkeypatch.setattr(first, "_owner", slowly)
+    with pytest.raises(UserError, match="worked on memory://bucket/run 0 s ago"):
+        first.__enter__()
+    assert json.loads(storage.cat_file("/bucket/run/owner.json"))["id"] == second.me["id"]
+    second.__exit__()
+    with Remote(URL):
+        pass
+
+
+def test_who_took_a_run_over_and_died_at_once_leaves_it_to_others(storage):
+    owned_by(storage, seen=time.time() - LEASE - 1)
+    taker = {"id": "taker", "pid": 1, "host": "elsewhere", "seen": time.time() - LEASE - 1}
+    storage.pipe_file("/bucket/run/after-other.json", json.dumps(taker).encode())
+    with Remote(URL) as remote:
+        assert json.loads(storage.cat_file("/bucket/run/owner.json"))["id"] == remote.me["id"]
+
+
+def test_an_owner_that_died_before_its_ledgers_were_there_begins_again_on_its_machine(storage):
+    remote = Remote(URL).__enter__()
+    run = Run.create(remote.folder, load_recipe("tiny", SMALL), remote)
+    (run.path / "lock").touch()
+    (run.path / "round-0").mkdir()
+    remote._ended.set()  # as killed: it says nothing more
+    owned_by(storage, seen=time.time() - LEASE - 1)
+    with Remote(URL) as remote:
+        again = Run.create(remote.folder, load_recipe("tiny", SMALL), remote)
+        assert again.path == run.path and (again.path / "recipe.yaml").exists()
 
 
 def test_who_has_lost_the_run_writes_nothing_more(tmp_path, storage):

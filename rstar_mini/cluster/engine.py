@@ -5,6 +5,7 @@ Policy, PPM and sandbox of a shard live on one machine, so no step of a tree cro
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ import torch
 
 from rstar_mini.evaluation.chat import chat_answers, in_its_own_words
 from rstar_mini.evaluation.systems import Outcome, evaluate
+from rstar_mini.evolution.capacity import FILE, free_bytes
 from rstar_mini.evolution.models import Loaded, Models
 from rstar_mini.evolution.owner import owner
 from rstar_mini.evolution.shards import Found, ShardSearch
@@ -41,7 +43,7 @@ class Engine:
         number: the round.
         run: the run directory. Where it is mounted here too, the models are read from it.
         owner_id: who owns the run, by which a folder of the same name on another disk is told apart.
-        models: else what `models_of` gives, files by their path in the run.
+        models: else the files of `models_of` by their path in the run, each a reference to what Ray keeps.
     """
 
     def __init__(
@@ -51,22 +53,23 @@ class Engine:
         number: int,
         run: str,
         owner_id: str,
-        models: Mapping[str, bytes],
+        models: Mapping[str, Any],
     ) -> None:
         self.recipe, self.number = Recipe.model_validate(recipe), number
         torch.set_num_threads(self.recipe.threads)
-        self._open, folder = ExitStack(), Path(run)
-        if owner(folder).get("id") != owner_id:
-            folder = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
-            for name, data in models.items():
-                write_bytes(folder / name, data)
-        made = Models(self.recipe, folder)
-        self.policy, self.scorer = _load(made, job, number)
+        self._open = ExitStack()
+        with ExitStack() as loading:
+            folder = Path(run)
+            if owner(folder).get("id") != owner_id:
+                folder = Path(loading.enter_context(tempfile.TemporaryDirectory()))
+                for name, data in models.items():
+                    write_bytes(folder / name, _kept_by_ray(data))
+            self.policy, self.scorer = _load(Models(self.recipe, folder), job, number)
         self._open.callback(self.policy.close)
         self.box = self._open.enter_context(Sandbox(**self.recipe.sandbox.model_dump()))
 
     def close(self) -> None:
-        """End the sandbox, and what the models have started; Ray just ends the process."""
+        """End the sandbox, and what the models have started; when Ray ends the process, it just ends."""
         self._open.close()
 
     def ready(self) -> None:
@@ -115,8 +118,22 @@ def _load(models: Models, job: Job, number: int) -> Loaded:
             return models.searching_policy(1), None
 
 
-def models_of(run: Path, number: int) -> dict[str, bytes]:
-    """The files of a round's models in a run, and of how much to decode at once."""
-    made = run / f"round-{number}"
-    files = [run / "capacity.json", *sorted((made / "policy").rglob("*")), *sorted((made / "ppm").rglob("*"))]
-    return {file.relative_to(run).as_posix(): file.read_bytes() for file in files if file.is_file()}
+def models_of(recipe: Recipe, run: Path, job: Job, number: int) -> dict[str, Path]:
+    """The files that an engine needs, by their path in the run: its models, and how much to decode at once."""
+    judged = job == "evaluate" or (job == "search" and recipe.rounds[number - 1].annotation == "ppm")
+    made = run / f"round-{number - 1 if job == 'search' else number}"
+    folders = [made / part for part in ("policy", *(["ppm"] if judged else []))]
+    files = [run / FILE, *(file for folder in folders for file in sorted(folder.rglob("*")))]
+    return {file.relative_to(run).as_posix(): file for file in files if file.is_file()}
+
+
+def memory_of(processors: int) -> int:
+    """Bytes that an engine of so many processors may use on this machine; 0 processors: it has a GPU of its own."""
+    return free_bytes() // max(1, (os.cpu_count() or 1) // processors) if processors else free_bytes()
+
+
+def _kept_by_ray(data: Any) -> bytes:
+    import ray
+
+    found: bytes = ray.get(data)
+    return found

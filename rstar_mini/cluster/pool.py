@@ -7,35 +7,47 @@ the shards that it had not given back; others search them again, from the same s
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rstar_mini.cluster.engine import Engine, Job, models_of
+from rstar_mini.cluster.engine import Engine, Job, memory_of, models_of
 from rstar_mini.cluster.train import Listener, machines_of, meeting_point, training_there
-from rstar_mini.errors import UserError
+from rstar_mini.errors import ServerLost, UserError
 from rstar_mini.evolution.learning import Part
 from rstar_mini.evolution.owner import owner
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Found, Shard
 from rstar_mini.progress import Progress
+from rstar_mini.recipes import Recipe
 
 LOCAL, AUTO = "local", "auto"
 _ADVICE = f"give host:port as `ray start --head` prints it, or '{LOCAL}' for this machine"
 PATIENCE = 30.0  # seconds until it is said what is waited for
-MOST_LOSSES = 5  # of one shard, or of actors that load models
+MOST_LOSSES = 5  # of one shard, or, for each place, of actors that load models, in a row
+SOON = 1.0  # seconds for which the machines of a cluster are taken to stay the same
+
+
+@dataclass(eq=False, slots=True)
+class Actor:
+    """An engine somewhere: whether its models are loaded, and how many shards it has."""
+
+    handle: Any
+    loaded: bool = False
+    shards: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """What an actor does: search a shard, or, None, load its models."""
 
-    actor: Any
+    actor: Actor
     shard: Shard | None
 
 
@@ -47,8 +59,10 @@ class Cluster:
             machine belongs to, as in a Ray job; or "local", one that is started here.
         engine: what the actors are; `tests/scale` puts one there that simulates.
 
+    `kind` is what engines need: a GPU each, if there is one in the cluster now; else processors.
+
     Raises:
-        UserError: Ray is not installed, or there is no cluster at this address.
+        UserError: Ray is not installed, or there is no cluster at this address that can be joined.
     """
 
     def __init__(self, address: str, engine: type = Engine) -> None:
@@ -61,17 +75,40 @@ class Cluster:
         self.ray = ray
         if address not in (LOCAL, AUTO):
             _knock(address)
+        self._joined_before = address == AUTO and ray.is_initialized()
         try:
-            joined = ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+            joined = ray.init(
+                address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                ignore_reinit_error=self._joined_before,
+            )
         except ConnectionError as error:
             raise UserError(f"--ray {address}: this machine belongs to no cluster; {_ADVICE}") from error
+        except RuntimeError as error:  # such as other versions of Ray or Python there
+            raise UserError(f"--ray {address}: {' '.join(str(error).split())}") from error
         self.dashboard = f"http://{joined.dashboard_url}" if joined.dashboard_url else ""
+        self.kind = "GPU" if ray.cluster_resources().get("GPU") else "CPU"
 
     def __enter__(self) -> Cluster:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.ray.shutdown()
+        if not self._joined_before:
+            self.ray.shutdown()
+
+    def free_bytes(self, recipe: Recipe, progress: Progress) -> int:
+        """Memory that one engine may use on a machine of the cluster, which is asked for when there is none."""
+        needs = self._needs(recipe)
+        how = self.ray.remote(memory_of).options(num_cpus=needs.get("CPU", 0), num_gpus=needs.get("GPU", 0))
+        asked = how.remote(needs.get("CPU", 0))
+        while not self.ray.wait([asked], timeout=PATIENCE)[0]:
+            progress.say(f"waiting for a machine with {_in_words(needs)} to spare")
+        found: int = self.ray.get(asked)
+        return found
+
+    def _needs(self, recipe: Recipe) -> dict[str, int]:
+        return {"GPU": 1} if self.kind == "GPU" else {"CPU": recipe.threads}
 
     def search(self, run: Run, number: int, progress: Progress, shards: Sequence[Shard]) -> Iterator[Found]:
         """What is found in each shard, as it is found.
@@ -119,7 +156,7 @@ class Cluster:
     def _train(self, configuration: Path, work: tuple[str, int, Part], listener: Listener) -> None:
         """Hear all machines until they are done, or until one of them has failed."""
         ray, (machines, processes) = self.ray, machines_of(configuration)
-        kind = "GPU" if ray.cluster_resources().get("GPU") else "CPU"
+        kind = self.kind
         group = ray.util.placement_group([{kind: processes}] * machines, strategy="STRICT_SPREAD")
         trainings: list[Any] = []
         try:
@@ -155,42 +192,41 @@ class Cluster:
 
     def spread(
         self, what: Job, run: Run, number: int, progress: Progress, shards: Sequence[Shard], how: Sequence[Any] = ()
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         """What the actors' method `what` gives for each shard, as it is given.
 
         Raises:
             UserError: an actor cannot load the models of the round.
         """
         errors, waiting, at_work = self.ray.exceptions, deque(shards), dict[Any, Work]()
-        actors = Actors(self.ray, self.engine, what, run, number)
+        actors = Actors(self.ray, self.engine, self._needs(run.recipe), what, run, number)
         try:
             while waiting or any(work.shard for work in at_work.values()):
+                for actor, shard in actors.hand_out(waiting):
+                    at_work[getattr(actor.handle, what).remote(*shard, *how)] = Work(actor, shard)
                 loading = sum(not work.shard for work in at_work.values())
-                at_work |= {actor.ready.remote(): Work(actor, None) for actor in actors.more(len(waiting) - loading)}
+                new = actors.more(len(waiting) - loading)
+                at_work |= {actor.handle.ready.remote(): Work(actor, None) for actor in new}
                 ended, _ = self.ray.wait(list(at_work), timeout=PATIENCE)
                 if not ended:
                     if all(work.shard is None for work in at_work.values()):
-                        progress.say(f"round {number}: waiting for a machine with {actors.needs_in_words} to spare")
+                        progress.say(f"round {number}: waiting for a machine with {_in_words(actors.needs)} to spare")
                     continue
                 work = at_work.pop(ended[0])
                 try:
                     found = self.ray.get(ended[0])
-                except errors.RayTaskError as error:
-                    raise error.cause from error
                 except errors.RayError as error:
+                    if isinstance(error, errors.RayTaskError) and not isinstance(error.cause, ServerLost):
+                        raise error.cause from error
                     actors.lost(work, error)
                     if work.shard:
                         waiting.appendleft(work.shard)
                         run.note("shard lost", round=number, shard=work.shard[0])
                         progress.say(f"round {number}: shard {work.shard[0]} was lost with its process; once more")
                     continue
+                actors.done(work)
                 if work.shard:
                     yield found
-                has = sum(other.actor is work.actor for other in at_work.values())
-                # One to search; one more to wait for it, while there are enough for all.
-                for _ in range(min(len(waiting), 2 - has if len(waiting) > len(actors.alive) else 1 - has)):
-                    shard = waiting.popleft()
-                    at_work[getattr(work.actor, what).remote(*shard, *how)] = Work(work.actor, shard)
         finally:
             actors.dismiss()
 
@@ -198,26 +234,41 @@ class Cluster:
 class Actors:
     """The actors of one round: as many as there is room for, and one more, for which Ray makes room where it may."""
 
-    def __init__(self, ray: Any, engine: type, what: Job, run: Run, number: int) -> None:
-        self.ray, self.alive, self.losses = ray, list[Any](), Counter[int | None]()
-        self.needs = {"GPU": 1} if ray.cluster_resources().get("GPU") else {"CPU": run.recipe.threads}
-        self._kind = ray.remote(engine).options(num_cpus=self.needs.get("CPU", 1), num_gpus=self.needs.get("GPU", 0))
+    def __init__(self, ray: Any, engine: type, needs: Mapping[str, int], what: Job, run: Run, number: int) -> None:
+        self.ray, self.needs, self.alive, self.losses = ray, needs, list[Actor](), Counter[int | None]()
+        self._room, self._asked = 1, -math.inf
+        self._kind = ray.remote(engine).options(num_cpus=needs.get("CPU", 1), num_gpus=needs.get("GPU", 0))
         path, recipe = run.path.resolve(), run.recipe.model_dump(mode="json")
-        models = ray.put(models_of(path, number - 1 if what == "search" else number))
+        # Each on its own and within a dict: an actor takes only what it asks for.
+        models = {name: ray.put(file.read_bytes()) for name, file in models_of(run.recipe, path, what, number).items()}
         self._told = what, recipe, number, str(path), owner(path).get("id", ""), models
 
-    @property
-    def needs_in_words(self) -> str:
-        """Such as "2 CPU"."""
-        return ", ".join(f"{amount} {name}" for name, amount in self.needs.items())
-
-    def more(self, wanted: int) -> list[Any]:
+    def more(self, wanted: int) -> list[Actor]:
         """New ones, `wanted` at most; each loads its models."""
-        machines = [machine["Resources"] for machine in self.ray.nodes() if machine["Alive"]]
-        room = sum(min(int(there.get(name, 0) // n) for name, n in self.needs.items()) for there in machines)
-        new = [self._kind.remote(*self._told) for _ in range(min(wanted, room + 1 - len(self.alive)))]
+        if wanted > 0 and time.monotonic() - self._asked > SOON:
+            machines = [machine["Resources"] for machine in self.ray.nodes() if machine["Alive"]]
+            self._room = sum(min(int(there.get(name, 0) // n) for name, n in self.needs.items()) for there in machines)
+            self._asked = time.monotonic()
+        new = [Actor(self._kind.remote(*self._told)) for _ in range(min(wanted, self._room + 1 - len(self.alive)))]
         self.alive += new
         return new
+
+    def hand_out(self, waiting: deque[Shard]) -> Iterator[tuple[Actor, Shard]]:
+        """One shard to search for each that is ready; one more to wait for it, while there are enough for all."""
+        for most in (1, 2):
+            for actor in self.alive:
+                enough = waiting if most == 1 else len(waiting) > len(self.alive)
+                if enough and actor.loaded and actor.shards < most:
+                    actor.shards += 1
+                    yield actor, waiting.popleft()
+
+    def done(self, work: Work) -> None:
+        """An actor has loaded its models, or searched a shard."""
+        if work.shard:
+            work.actor.shards -= 1
+        else:
+            work.actor.loaded = True
+            del self.losses[None]
 
     def lost(self, work: Work, error: Any) -> None:
         """Do without an actor, whose process or machine has gone, or whose result cannot be had.
@@ -230,17 +281,27 @@ class Actors:
             raise UserError(f"a process of the cluster cannot begin: {reason}") from error
         if work.actor in self.alive:
             self.alive.remove(work.actor)
-            self.ray.kill(work.actor)
+            self.ray.kill(work.actor.handle)
+        self._asked = -math.inf
         lost = work.shard[0] if work.shard else None
         self.losses[lost] += 1
-        if self.losses[lost] > MOST_LOSSES:
+        # A machine that goes takes all of its actors with it, which may all be loading.
+        if self.losses[lost] > (MOST_LOSSES if work.shard else MOST_LOSSES * max(1, self._room)):
             what = "processes that loaded models" if lost is None else f"all processes that had shard {lost}"
             raise UserError(f"the cluster lost {what}, {self.losses[lost]} in a row: {reason}") from error
 
     def dismiss(self) -> None:
-        """End all of them."""
+        """End all of them; those that are not at work clear up before."""
+        closed = [actor.handle.close.remote() for actor in self.alive if actor.loaded and not actor.shards]
+        if closed:
+            self.ray.wait(closed, num_returns=len(closed), timeout=PATIENCE)
         for actor in self.alive:
-            self.ray.kill(actor)
+            self.ray.kill(actor.handle)
+
+
+def _in_words(needs: Mapping[str, int]) -> str:
+    """Such as "2 CPU"."""
+    return ", ".join(f"{amount} {name}" for name, amount in needs.items())
 
 
 def _knock(address: str) -> None:

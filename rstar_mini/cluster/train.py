@@ -144,10 +144,18 @@ def check_shares(configuration: Path, recipe: Recipe) -> None:
         UserError: they cannot, or there are not so many GPUs on this machine.
     """
     machines, each = machines_of(configuration)
-    for part, batch in {"sft": recipe.sft.batch, "ppm": recipe.ppm.batch}.items():
-        if batch % (machines * each):
+    processes = machines * each
+    for part, settings in {"sft": recipe.sft, "ppm": recipe.ppm}.items():
+        share, rest = divmod(settings.batch, processes)
+        if rest:
             raise UserError(
-                f"{part}.batch {batch} cannot be shared evenly by {machines * each} processes; choose a multiple of it"
+                f"{part}.batch {settings.batch} cannot be shared evenly by {processes} processes; "
+                "choose a multiple of it"
+            )
+        if settings.micro_batch and share % min(settings.micro_batch, share):
+            raise UserError(
+                f"{part}.micro_batch {settings.micro_batch} does not divide the {share} of {part}.batch "
+                f"{settings.batch} that each of {processes} processes has"
             )
     gpus = torch.cuda.device_count()
     if machines == 1 and 0 < gpus < each:

@@ -32,14 +32,14 @@ class Capacity:
     adapters: Literal["merged", "switched"] | None = None
 
 
-def capacity(folder: Path, settings: PolicySettings, base: PreTrainedModel) -> Capacity:
-    """What the run in `folder` has chosen; else what the recipe says, or what fits into the free memory now.
+def capacity(folder: Path, settings: PolicySettings, base: PreTrainedModel, free: int | None = None) -> Capacity:
+    """What the run in `folder` has chosen; else what the recipe says, or what fits into `free` bytes, or those here.
 
     Kept, because rounding depends on what is decoded together: a run that goes on elsewhere goes on the same.
     """
     if (folder / FILE).exists():
         return Capacity(**read_json(folder / FILE))
-    free = free_bytes()
+    free = free_bytes() if free is None else free
     rows = int(ROWS_SHARE * free / (_token_bytes(base.config, settings) * (_TEXT + settings.max_step_tokens)))
     return Capacity(
         settings.batch_rows or min(1024, max(8, rows)),

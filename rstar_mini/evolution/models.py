@@ -37,16 +37,17 @@ class Models:
         recipe: names the base, the prompt, what is trained, and the precision of search.
         folder: holds round-1/policy, round-1/ppm and so on; of the shipped weights only the last round is there.
         kept: how much to decode at once; None: what the run in the folder has chosen, or what fits now.
+        free: bytes of memory where the models will search, if that is not here.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, kept: Capacity | None = None) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, kept: Capacity | None = None, free: int | None = None) -> None:
         self.recipe, self.folder = recipe, folder
         self.settings, self.notes = possible(recipe.policy)
         self.dtype = DTYPES[self.settings.dtype]
         base, self.tokenizer = self._load()
         if self.settings.tuning != "full":
             linear_layers(base)  # what LoRA cannot adapt is refused before search has worked for it
-        self.capacity = kept or capacity(folder, self.settings, base)
+        self.capacity = kept or capacity(folder, self.settings, base, free)
         self._unused: PreTrainedModel | None = base
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

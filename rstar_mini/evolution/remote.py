@@ -77,7 +77,7 @@ class Remote:
             try:
                 self.fetch()
             except BaseException:
-                self._files.rm_file(self._at(OWNER))
+                self._leave()
                 raise
         self._heart = threading.Thread(target=self._beats, daemon=True)
         self._heart.start()
@@ -89,7 +89,7 @@ class Remote:
         with self.told():
             if self._owner().get("id") == self.me["id"]:
                 self._put_ledgers()
-                self._files.rm_file(self._at(OWNER))
+            self._leave()
 
     def put(self, path: Path) -> None:
         """A file of the folder, as it is now.
@@ -131,23 +131,33 @@ class Remote:
 
     def _take(self) -> None:
         last = self._owner()
+        while last and (taker := self._read(_after(last))):  # it may have died before its own lock was there
+            last = taker
         gone = last.get("host") == self.me["host"] and not psutil.pid_exists(last["pid"])
         if last and silence(last) < LEASE and not gone:
             raise UserError(still_owned(last, self.url))
-        if last:
-            self._files.rm_file(self._at(OWNER))
         try:
+            if last:  # of several that see it gone, only one may take its lock away
+                self._files.pipe_file(self._at(_after(last)), self._sign(), mode="create")
+                self._files.rm_file(self._at(OWNER))
             self._files.pipe_file(self._at(OWNER), self._sign(), mode="create")
         except FileExistsError as error:
             raise UserError(f"{named(self._owner())} has just begun to work on {self.url}; wait for it") from error
+
+    def _leave(self) -> None:
+        if self._owner().get("id") == self.me["id"]:
+            self._files.rm_file(self._at(OWNER))
 
     def _sign(self) -> bytes:
         return json_bytes(self.me | {"seen": time.time()})
 
     def _owner(self) -> dict[str, Any]:
+        return self._read(OWNER)
+
+    def _read(self, name: str) -> dict[str, Any]:
         try:
             self._files.invalidate_cache()
-            found: dict[str, Any] = json.loads(self._files.cat_file(self._at(OWNER)))
+            found: dict[str, Any] = json.loads(self._files.cat_file(self._at(name)))
         except (FileNotFoundError, ValueError):
             return {}
         return found
@@ -178,3 +188,8 @@ class Remote:
             raise
         except Exception as error:
             raise UserError(f"{self.url}: {str(error) or type(error).__name__}") from error
+
+
+def _after(last: dict[str, Any]) -> str:
+    """The object of who takes a run over from an owner that has gone."""
+    return f"after-{last.get('id')}.json"

@@ -7,7 +7,6 @@ policy, the PPM, the evaluation.
 from __future__ import annotations
 
 import gc
-import math
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -70,8 +69,10 @@ class Evolution:
         for repo in hub_repos(recipe):
             repo.snapshot(progress)
         self.gathered = gather(recipe)
-        tight = check_memory(recipe, math.prod(machines_of(accelerate)) if accelerate else 1)
-        self.models = Models(recipe, path)
+        machines, each = machines_of(accelerate) if accelerate else (1, 1)
+        there = cluster.free_bytes(recipe, progress) if cluster else None
+        tight = check_memory(recipe, machines * each, there, machines > 1)
+        self.models = Models(recipe, path, free=there)
         self.models.notes += tight
         self.run = Run.create(path, recipe, remote)
 

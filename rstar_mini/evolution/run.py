@@ -88,7 +88,7 @@ class Run:
                 raise UserError(f"{place} belongs to another recipe ({'; '.join(changed)}); choose another --run")
             run.remote = remote
             return run
-        if path.exists() and (not path.is_dir() or any(map(_not_ours, path.iterdir()))):
+        if not remote and path.exists() and (not path.is_dir() or any(map(_not_ours, path.iterdir()))):
             raise UserError(f"{path} exists and is not a run; choose another --run")
         path.mkdir(parents=True, exist_ok=True)
         run, text = cls(path, recipe, remote), yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)

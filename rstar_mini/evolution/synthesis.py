@@ -85,7 +85,8 @@ class Synthesizer:
             self.progress.stage(f"round 0: {name} of new problems", len(problems))
             with ExitStack() as used:
                 if self.cluster:
-                    made = self.cluster.spread(job, self.run, 0, self.progress, list(missing.items()))
+                    spread = self.cluster.spread(job, self.run, 0, self.progress, list(missing.items()))
+                    made = used.enter_context(closing(spread))
                 else:
                     policy = used.enter_context(closing(opened(self.models)))
                     made = ((shard, work(policy, part)) for shard, part in missing.items())

@@ -1,4 +1,4 @@
-"""Before a run starts: whether its models fit into the memory that is free on this machine."""
+"""Before a run starts: whether its models fit into the memory that is free where they search and train."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from rstar_mini.plan.shape import shape
 from rstar_mini.recipes import Recipe
 
 
-def check_memory(recipe: Recipe, devices: int = 1) -> list[str]:
+def check_memory(recipe: Recipe, devices: int = 1, there: int | None = None, trains_there: bool = False) -> list[str]:
     """A line on each step of a round that may not fit, with what to change: later a run's recipe is fixed.
 
-    Trainings are spread over so many `devices`.
+    Trainings are spread over so many `devices`. On a cluster `there` bytes are free where it searches, and perhaps
+    trains.
 
     Raises:
         UserError: not even the weights fit.
     """
-    policy, free = recipe.policy, free_bytes()
+    policy, here = recipe.policy, free_bytes()
+    free = here if there is None else there if trains_there else min(here, there)
     base = shape(policy.base)
     weights = base.weights(policy.tuning, 4 if policy.dtype == "fp32" else 2)
     if weights > free:
@@ -27,9 +29,9 @@ def check_memory(recipe: Recipe, devices: int = 1) -> list[str]:
             f"policy.dtype {policy.dtype}, and {free / 1e9:.1f} GB are free; choose a smaller policy.base, or see "
             "rstar-mini plan"
         )
-    here = Machine("cpu", free / 1e9, 1)
+    machine = Machine("cpu", free / 1e9, 1)
     return [
-        f"{need.what} may take {need.peak_gb:.1f} GB, and {here.usable_gb:.1f} GB are free; change: {need.advice}"
-        for need in needs(recipe, base, here, devices)
+        f"{need.what} may take {need.peak_gb:.1f} GB, and {machine.usable_gb:.1f} GB are free; change: {need.advice}"
+        for need in needs(recipe, base, machine, devices)
         if need.advice
     ]

@@ -23,7 +23,7 @@ import httpx
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.code_cot import STOPS
-from rstar_mini.errors import UserError
+from rstar_mini.errors import ServerLost, UserError
 from rstar_mini.policy.base import Request
 from rstar_mini.policy.endpoint import EndpointPolicy
 from rstar_mini.policy.prefix_cache import cached_encoder
@@ -94,11 +94,11 @@ class VllmServer:
         """See that the server lives.
 
         Raises:
-            UserError: it has ended; with the end of its log.
+            ServerLost: it has ended; with the end of its log.
         """
         if (code := self.process.poll()) is not None:
             how = f"by signal {code - 128}" if code > 128 else f"with code {code}"  # as the shell counts
-            raise UserError(
+            raise ServerLost(
                 f"the vLLM server ended {how}; start again, and a run goes on where it stopped. "
                 f"The server's log ends:\n{self._last_words()}"
             )

@@ -6,6 +6,7 @@ On one machine, with `pip install -e ".[cluster]"`; nothing else should run besi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -14,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -72,10 +75,13 @@ def simulated(seconds: float) -> type:
         def ready(self) -> None:
             pass
 
+        def close(self) -> None:
+            pass
+
         def search(self, shard: int, problems: Sequence[Problem]) -> Found:
             time.sleep(seconds)
             trees = self.trees or searched(shard, problems)
-            return Found(shard, trees, {"sampled": 0, "shrunk": 0}, seconds)
+            return Found(shard, trees, {"sampled": 0, "shrunk": 0, "process": os.getpid()}, seconds)
 
     return Simulated
 
@@ -93,9 +99,9 @@ def cluster_of(cpus: int):
     return Machines(initialize_head=True, head_node_args=head)
 
 
-def rate(times: Sequence[float], warm: int) -> float:
-    """Shards a second, without the first ones, for which actors had to start."""
-    return (len(times) - warm - 1) / (times[-1] - times[warm])
+def rate(times: Sequence[float]) -> float:
+    """Shards a second, and over how many seconds."""
+    return (len(times) - 1) / (times[-1] - times[0])
 
 
 def workers(folder: Path, shards: int = 30, seconds: float = 1.0) -> None:
@@ -104,17 +110,25 @@ def workers(folder: Path, shards: int = 30, seconds: float = 1.0) -> None:
     for count in (1, 2, 4, 8, 16):
         machines = cluster_of(count)
         run = Run.create(folder / str(count), load_recipe("tiny", [*SMALL, "threads=1"]))
+        waiting = cut(sums(8 * 1000), 8)
         with run.owned(), Cluster(machines.address, simulated(seconds)) as cluster:
-            times, used = [], 0.0
-            for _ in cluster.search(run, 1, Silent(), cut(sums(8 * shards * count), 8)):
-                times.append(time.monotonic())
-                used = used or time.process_time()
-            used = time.process_time() - used
+            times, seen, used = [], set[int](), 0.0
+            with closing(cluster.search(run, 1, Silent(), waiting)) as search:
+                for found in search:
+                    seen.add(found.counts["process"])
+                    if len(seen) == count:  # all have started
+                        used = used or time.process_time()
+                        times.append(time.monotonic())
+                    if len(times) > shards * count:
+                        break
+                used = time.process_time() - used
         machines.shutdown()
-        found = rate(times, 3 * count)
-        alone = alone or found
-        share, each = found / (count * alone), 1000 * used / len(times)
-        print(f"{count:2} engines: {found:6.2f} shards/s, {share:.2f} of linear, driver {each:.1f} ms a shard")
+        alone = alone or rate(times)
+        share, each = rate(times) / (count * alone), 1000 * used / len(times)
+        print(
+            f"{count:2} engines: {rate(times):6.2f} shards/s in {times[-1] - times[0]:.0f} s, {share:.2f} of linear, "
+            f"driver {each:.1f} ms a shard, without writing"
+        )
 
 
 def engines(folder: Path) -> None:
@@ -126,8 +140,9 @@ def engines(folder: Path) -> None:
         run = evolve("tiny", folder / str(count), 1, [*SMALL[2:], *changes, "sft.epochs=1"], ray=machines.address)
         machines.shutdown()
         rows = [row["time"] for row in run.events.rows() if row["event"] == "shard searched"]
-        found[count] = rate([datetime.fromisoformat(at).timestamp() for at in rows], 2 * count)
-        print(f"{count} engines: {found[count]:.3f} shards/s, n = {len(rows)}")
+        times = [datetime.fromisoformat(at).timestamp() for at in rows][2 * count :]
+        found[count] = rate(times)
+        print(f"{count} engines: {found[count]:.3f} shards/s, n = {len(times)} in {times[-1] - times[0]:.0f} s")
     print(f"two over one: {found[2] / found[1]:.2f}")
 
 
@@ -135,9 +150,9 @@ def problems(folder: Path, n: int = 1_000_000, shard: int = 128) -> None:
     """So many problems through search and harvest, with engines that take no time: memory and time of the driver."""
     machines, me = cluster_of(2), psutil.Process()
     run = Run.create(folder / "run", load_recipe("tiny", [*SMALL, "threads=1", f"search.shard={shard}"]))
-    before = me.memory_info().rss
+    before = me.memory_full_info().uss
     some = sums(n)
-    print(f"{n:,} problems as objects: {(me.memory_info().rss - before) / MB:,.0f} MB")
+    print(f"{n:,} problems as objects: {(me.memory_full_info().uss - before) / MB:,.0f} MB")
 
     class Watch(Silent):
         done = 0
@@ -147,7 +162,7 @@ def problems(folder: Path, n: int = 1_000_000, shard: int = 128) -> None:
             if self.done // (n // 10) > (self.done - amount) // (n // 10):
                 used = time.process_time() - start
                 print(
-                    f"{self.done:9,} searched: driver {me.memory_info().rss / MB:,.0f} MB, "
+                    f"{self.done:9,} searched: driver {me.memory_full_info().uss / MB:,.0f} MB of its own, "
                     f"{1000 * used / (self.done / shard):.1f} ms of its processor a shard",
                     flush=True,
                 )
@@ -159,44 +174,54 @@ def problems(folder: Path, n: int = 1_000_000, shard: int = 128) -> None:
     machines.shutdown()
     began = time.monotonic()
     print(harvest(run, 1, some))
-    print(f"harvested in {time.monotonic() - began:,.0f} s: driver {me.memory_info().rss / MB:,.0f} MB")
+    print(f"harvested in {time.monotonic() - began:,.0f} s: driver {me.memory_full_info().uss / MB:,.0f} MB of its own")
 
 
 def kills(folder: Path, times: int = 30) -> None:
-    """An engine, a machine or the driver is killed at random moments, until it was so often: the files at the end."""
+    """An engine, a machine or the driver is killed at random moments of a search, until it was so often; the files."""
     changes, rng = [*SMALL, "search.shard=2", "threads=1", "problems.limit=48"], random.Random(0)
     whole = digests(evolve("tiny", folder / "whole", 1, changes).path)
-    machines = cluster_of(1)
+    machines = cluster_of(0)
+    machines.add_node(num_cpus=1, object_store_memory=200 << 20)
     machines.add_node(num_cpus=1, object_store_memory=200 << 20)
     start = [
         sys.executable,
         "-c",
         "import sys, rstar_mini; rstar_mini.evolve('tiny', sys.argv[1], 1, sys.argv[3:], ray=sys.argv[2])",
     ]
-    killed, runs = {"engine": 0, "machine": 0, "driver": 0}, 0
-    while sum(killed.values()) < times:
+    killed, runs = Counter[str](), 0
+    while True:
         path = folder / f"run-{runs}"
-        driver = subprocess.Popen([*start, str(path), machines.address, *changes])
-        while driver.poll() is None and sum(killed.values()) < times:
-            time.sleep(rng.uniform(1, 12))
-            found = [p for p in psutil.process_iter(["name"]) if "ray::Engine" in p.info["name"]]
+        trees, searched = path / "round-1" / "trees", path / "round-1" / "trajectories.jsonl"
+        driver, sent = subprocess.Popen([*start, str(path), machines.address, *changes]), False
+        while driver.poll() is None:
+            time.sleep(rng.uniform(0.5, 4))
+            engines = [p for p in psutil.process_iter(["name"]) if "ray::Engine" in p.info["name"]]
+            if killed.total() == times or not engines or not trees.exists() or searched.exists():
+                continue
             what = rng.choice(["engine", "engine", "machine", "driver"])
-            if driver.poll() is None and (what != "engine" or found):
+            if what == "engine":
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    rng.choice(engines).kill()
+                    killed[what] += 1
+            elif what == "machine":
+                machines.remove_node(rng.choice(sorted(machines.worker_nodes, key=id)), allow_graceful=False)
                 killed[what] += 1
-                if what == "engine":
-                    rng.choice(found).kill()
-                elif what == "driver":
-                    driver.send_signal(signal.SIGKILL)
-                else:
-                    machines.remove_node(next(iter(machines.worker_nodes)), allow_graceful=False)
-                    machines.add_node(num_cpus=1, object_store_memory=200 << 20)
-        if driver.wait() == 0:
+                time.sleep(rng.uniform(0, 10))
+                machines.add_node(num_cpus=1, object_store_memory=200 << 20)
+            elif what == "driver" and driver.poll() is None:
+                driver.send_signal(signal.SIGKILL)
+                killed[what] += 1
+                sent = True
+        assert driver.wait() == (-signal.SIGKILL if sent else 0), "nothing but its killing ends a run"
+        if not sent:
             assert digests(path) == whole, path
             runs += 1
-    path = folder / f"run-{runs}"
-    subprocess.run([*start, str(path), machines.address, *changes], check=True)
-    assert digests(path) == whole
-    print(f"killed {killed}; {runs + 1} runs came to their end, all with the files of a single process ({len(whole)})")
+            if killed.total() == times:
+                break
+    print(
+        f"killed {dict(killed)}; {runs} runs came to their end, all with the files of a single process ({len(whole)})"
+    )
     machines.shutdown()
 
 
