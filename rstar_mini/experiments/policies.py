@@ -1,4 +1,4 @@
-"""Tables 5, 9 and 10, figures 5 to 7: policies of other rounds and sizes under one PPM, and how far each could go."""
+"""Tables 5, 9 and 10, figures 5 to 7: policies of all rounds and of half the size under one PPM, and their ceilings."""
 
 from __future__ import annotations
 
@@ -19,27 +19,26 @@ from rstar_mini.types import Problem
 
 TITLE = "One PPM, several policies, and their ceilings"
 TABLES = (5, 9, 10)
-SIZES = {"half the size": (96, 3), "three times the size": (192, 6)}  # width and layers; `tiny` has 128 and 4
+SMALL, SIZE = "half the size", (96, 3)  # width and layers; `tiny` has 128 and 4
 SAMPLES = 16
 CEILING = 500  # held-out problems at most of which so many samples are drawn
 SYSTEMS = ("greedy", "mcts", f"pass@{SAMPLES}")
 
 
 def policies(lab: Lab) -> Findings:
-    """Every policy under the PPM of the last round; other sizes were trained on its round's trajectories."""
+    """Every policy under the PPM of the last round, on whose trajectories that of half the size was trained too."""
     last = lab.rounds[-1]
     every = {f"round {number}": _of_round(lab, number) for number in lab.rounds}
     if lab.recipe.policy.base == "tiny":
-        every |= {name: _of_size(lab, name) for name in SIZES}
+        every[SMALL] = _of_half_the_size(lab)
     rows = {
         name: tuple(measured(systems[system]) if system in systems else None for system in SYSTEMS)
         for name, systems in every.items()
     }
     weak, strong = every["round 1"], every[f"round {last}"]
     claims = [_lift("the weaker policy (round 1)", weak), _narrower("rounds 1 and last", weak, strong)]
-    if lab.recipe.policy.base == "tiny":
-        small, large = (every[name] for name in SIZES)
-        claims += [_lift("the smaller policy", small), _narrower("the two sizes", small, large)]
+    if small := every.get(SMALL):
+        claims += [_lift("the smaller policy", small), _narrower("the two sizes", small, strong)]
     return [Grid("Held-out problems right (%), with the tokens of each", SYSTEMS, rows)], claims
 
 
@@ -77,12 +76,12 @@ def _of_round(lab: Lab, number: int) -> dict[str, list[Outcome]]:
     return found | _ceiling(lab, f"round {number}", lab.models, number)
 
 
-def _of_size(lab: Lab, name: str) -> dict[str, list[Outcome]]:
-    """A base of another size, fine-tuned on the last round's trajectories."""
+def _of_half_the_size(lab: Lab) -> dict[str, list[Outcome]]:
+    """A smaller base, fine-tuned on the last round's trajectories."""
 
     def models(seed: int) -> Models:
         return lab.policy_from(
-            seed, f"policy of {name}", lambda: lab.trajectories(seed), start=lambda: _base(lab, name).weights(1)
+            seed, f"policy of {SMALL}", lambda: lab.trajectories(seed), start=lambda: _small_base(lab).weights(1)
         )
 
     def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
@@ -91,8 +90,8 @@ def _of_size(lab: Lab, name: str) -> dict[str, list[Outcome]]:
         return {"greedy": greedily(problems, expander("greedy"), lab.recipe), "mcts": searched}
 
     last = lab.rounds[-1]
-    found = lab.measure(f"policy of {name}, last PPM", models, 1, ask, lambda seed: lab.models(seed).scorer(last))
-    return found | _ceiling(lab, name, models, 1)
+    found = lab.measure(f"policy of {SMALL}, last PPM", models, 1, ask, lambda seed: lab.models(seed).scorer(last))
+    return found | _ceiling(lab, SMALL, models, 1)
 
 
 def _ceiling(lab: Lab, name: str, models: Callable[[int], Models], number: int) -> dict[str, list[Outcome]]:
@@ -104,11 +103,11 @@ def _ceiling(lab: Lab, name: str, models: Callable[[int], Models], number: int) 
     return lab.measure(f"samples of policy {name}", models, number, ask, most=CEILING)
 
 
-def _base(lab: Lab, name: str) -> Models:
-    """A base of another size, pretrained as the shipped one, once for all seeds: its tokenizer comes out the same."""
+def _small_base(lab: Lab) -> Models:
+    """A base of half the size, pretrained as the shipped one, once for all seeds: its tokenizer comes out the same."""
 
     def train(checkpoints: Path) -> AnyModel:
         problems = pretraining_problems()
-        return pretrain(problems, PRETRAINING, 0, lab.progress, checkpoints, *SIZES[name])[0]
+        return pretrain(problems, PRETRAINING, 0, lab.progress, checkpoints, *SIZE)[0]
 
-    return lab.trained(lab.seeds[0], f"base of {name}", "policy", train)
+    return lab.trained(lab.seeds[0], f"base of {SMALL}", "policy", train)
