@@ -56,6 +56,8 @@ def test_marks_count_each_problem_once_and_compare_those_that_have_both():
     assert cell and (cell.n, cell.percent, cell.by_seed) == (2, 68.75, (87.5, 0.0))
     claim = compared_marks("a over b", "-", None, a, b)
     assert claim.ours and claim.ours[0] == 0.375 and claim.by_seed == (0.75, 0.0)
+    under_one_seed = compared_marks("a over b", "-", None, [{"p": [1]}, {}], [{"p": [0]}, {"p": [1]}])
+    assert under_one_seed.ours and under_one_seed.ours[0] == 1.0, "the second seed has nothing to compare with"
     assert marked([{}, {}]) is None
     assert compared_marks("a over b", "-", None, a, [{}, {}]).verdict is Verdict.UNMEASURED
 

@@ -137,18 +137,21 @@ def compared(
 
 
 def compared_marks(text: str, table: str, paper: float | None, a: Marks, b: Marks, note: str = "") -> Claim:
-    """The claim that `a` is above `b`, by problems that have marks of both; not measured where there is none."""
+    """The claim that `a` is above `b`, by problems that have marks of both under a seed; without any, not measured."""
     found = _difference(a, b)
     by_seed = (_difference([one], [other]) for one, other in zip(a, b, strict=True))
     return Claim(text, table, paper, found, note, tuple(one[0] for one in by_seed if one))
 
 
 def _difference(a: Marks, b: Marks) -> Difference | None:
-    first, second = _shares(a), _shares(b)
-    both = [problem for problem in first if problem in second]
-    if not both:
+    both = [
+        {problem: [fmean(first[problem]) - fmean(second[problem])] for problem in first if problem in second}
+        for first, second in zip(a, b, strict=True)
+    ]
+    won = list(_shares(both).values())
+    if not won:
         return None
-    mean, low, high = paired_bootstrap([first[p] for p in both], [second[p] for p in both], 0)
+    mean, low, high = paired_bootstrap(won, [0.0] * len(won), 0)
     return round(mean, 5), round(low, 5), round(high, 5)
 
 
