@@ -60,7 +60,7 @@ def scaling(lab: Lab) -> Findings:
     orm = known(paper_table(6).column("MATH"), "round 4") - known(paper_table(8).column("MATH"), "ORM, best of N")
     claims = [
         compared(
-            f"search over a vote of equal tokens, {trees} trees",
+            f"search over a vote of equal tokens, trees: {trees}",
             "8",
             orm,
             found[f"mcts {trees}"],
