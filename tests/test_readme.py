@@ -7,12 +7,15 @@ import pytest
 
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.claims import Claim
-from rstar_mini.experiments.results import Cell, Grid, Result
-from rstar_mini.files import write_json
+from rstar_mini.experiments.page import cell_text, claim_cells
+from rstar_mini.experiments.results import Cell, Grid, Result, read_results
+from rstar_mini.files import read_json, write_json
 from rstar_mini.paths import data_file
 from rstar_mini.show.readme import with_results
+from rstar_mini.show.tables import difference, result_cells
 
 ROOT = Path(__file__).parent.parent
+FIGURE = r"[+-]?\d+\.\d \[[+-]?\d+\.\d, [+-]?\d+\.\d\]"  # one with an interval
 
 
 @pytest.fixture
@@ -63,3 +66,26 @@ def test_every_mark_of_results_opens_or_ends_a_block() -> None:
 def test_results_that_are_not_there_are_one_line(shipped: Path) -> None:
     with pytest.raises(UserError, match="has no metrics"):
         with_results("<!-- results other: metrics -->\n<!-- end -->", shipped)
+
+
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        ("## Results", ("tiny", "tiny-rejection")),
+        ("## The paper's claims, measured again", ("tiny",)),
+    ],
+)
+def test_every_figure_of_a_section_on_results_is_a_shipped_one(section: str, names: tuple[str, ...]) -> None:
+    """It may only quote cells and differences that are in them."""
+    text, folders = (ROOT / "README.md").read_text(), [data_file("results") / name for name in names]
+    [body] = re.findall(rf"^{section}\n(.*?)^(?:{section.split()[0]}|##) ", text, re.DOTALL | re.MULTILINE)
+    results = [result for folder in folders for result in read_results(folder)]
+    shown = {
+        cell_text(cell) for result in results for grid in result.grids for row in grid.rows.values() for cell in row
+    }
+    shown |= {claim_cells(claim)[3] for result in results for claim in result.claims}
+    for row in (row for folder in folders for row in read_json(folder / "metrics.json")):
+        shown |= set(re.findall(FIGURE, " ".join(result_cells(row))))
+        shown |= {difference(pair) for pair in row["evaluation"]["paired"].values()}
+    quoted = set(re.findall(FIGURE, body))
+    assert quoted and quoted <= shown, sorted(quoted - shown)
