@@ -17,7 +17,7 @@ from rstar_mini.experiments import NAMES, experiments, policies, reproduce
 from rstar_mini.experiments.page import page_files
 from rstar_mini.experiments.preferences import any_prefix
 from rstar_mini.experiments.reflection import abandoned, kind
-from rstar_mini.experiments.results import Grid, Result, compared, compared_marks, counted, marked, measured
+from rstar_mini.experiments.results import Grid, Result, claim_of, claim_of_marks, counted, marked, measured
 from rstar_mini.experiments.writing import in_words
 from rstar_mini.files import read_json
 from rstar_mini.policy import ScriptedPolicy
@@ -32,7 +32,7 @@ FIRST, SECOND = Outcome([1, 1, 0, 0], 80), Outcome([1, 0, 0, 0], 120)
 
 def result() -> Result:
     grid = Grid("Right (%)", ("greedy", "mcts"), {"base": (measured([FIRST, SECOND]), None)})
-    claim = compared("search over greedy", "3, 6", 11.0, [FIRST, FIRST], [SECOND, SECOND], "of four problems")
+    claim = claim_of("search over greedy", "3, 6", 11.0, [FIRST, FIRST], [SECOND, SECOND], "of four problems")
     return Result("rounds", "Rounds", "tiny", (0, 1), "rstar-mini reproduce rounds", (3,), (grid,), (claim,))
 
 
@@ -44,7 +44,7 @@ def test_a_cell_is_over_problems_and_shows_its_seeds():
 
 
 def test_systems_are_compared_by_problem_and_shown_by_seed():
-    claim = compared("first over second", "3", 1.0, [FIRST, SECOND], [SECOND, SECOND])
+    claim = claim_of("first over second", "3", 1.0, [FIRST, SECOND], [SECOND, SECOND])
     assert claim.ours and claim.ours[0] == 0.125 and claim.ours[1] < 0 < claim.ours[2] < 0.6
     assert claim.by_seed == (0.25, 0.0) and claim.verdict is Verdict.OPEN
 
@@ -54,12 +54,12 @@ def test_marks_count_each_problem_once_and_compare_those_that_have_both():
     b = [{"p": [0], "r": [1]}, {"p": [0], "r": [0]}]
     cell = marked(a)
     assert cell and (cell.n, cell.percent, cell.by_seed) == (2, 68.75, (87.5, 0.0))
-    claim = compared_marks("a over b", "-", None, a, b)
+    claim = claim_of_marks("a over b", "-", None, a, b)
     assert claim.ours and claim.ours[0] == 0.375 and claim.by_seed == (0.75, 0.0)
-    under_one_seed = compared_marks("a over b", "-", None, [{"p": [1]}, {}], [{"p": [0]}, {"p": [1]}])
+    under_one_seed = claim_of_marks("a over b", "-", None, [{"p": [1]}, {}], [{"p": [0]}, {"p": [1]}])
     assert under_one_seed.ours and under_one_seed.ours[0] == 1.0, "the second seed has nothing to compare with"
     assert marked([{}, {}]) is None
-    assert compared_marks("a over b", "-", None, a, [{}, {}]).verdict is Verdict.UNMEASURED
+    assert claim_of_marks("a over b", "-", None, a, [{}, {}]).verdict is Verdict.UNMEASURED
 
 
 @pytest.mark.parametrize(

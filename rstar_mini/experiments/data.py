@@ -14,7 +14,7 @@ from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedily, score
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.judges import rival
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, compared, measured
+from rstar_mini.experiments.results import Findings, Grid, claim_of, measured
 from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Expander, sample
@@ -36,7 +36,7 @@ def data(lab: Lab) -> Findings:
     rows = {name: (measured(outcomes),) for name, outcomes in found.items()}
     paper = paper_table(7).column("MATH")
     claims = [
-        compared(
+        claim_of(
             f"{VERIFIED} over {other}",
             "7",
             known(paper, VERIFIED) - known(paper, other),

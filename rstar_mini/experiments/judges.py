@@ -12,7 +12,7 @@ from rstar_mini.evaluation.systems import MakeExpander, Outcome, Samples
 from rstar_mini.evolution.harvest import held_back
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, compared, measured
+from rstar_mini.experiments.results import Findings, Grid, claim_of, measured
 from rstar_mini.ppm.regression import ScoredSteps, outcome_scores, step_scores, train_regression
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection
@@ -39,8 +39,8 @@ def judges(lab: Lab) -> Findings:
     paper = paper_table(8).column("MATH")
     best = known(paper, "PPM, MCTS")
     claims = [
-        compared("PPM over PQM, search", "8", best - known(paper, "PQM, MCTS"), ppm, pqm),
-        compared("PPM's search over ORM's best of N", "8", best - known(paper, "ORM, best of N"), ppm, orm),
+        claim_of("PPM over PQM, search", "8", best - known(paper, "PQM, MCTS"), ppm, pqm),
+        claim_of("PPM's search over ORM's best of N", "8", best - known(paper, "ORM, best of N"), ppm, orm),
     ]
     return [Grid("Held-out problems right (%)", ("right",), rows)], claims
 

@@ -10,7 +10,7 @@ from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, any_right, greedily, guided_search
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, compared, measured
+from rstar_mini.experiments.results import Findings, Grid, claim_of, measured
 from rstar_mini.finetune.pretrain import SETTINGS as PRETRAINING
 from rstar_mini.finetune.pretrain import pretrain, pretraining_problems
 from rstar_mini.ppm.scorer import PPMScorer
@@ -47,7 +47,7 @@ def _lift(what: str, policy: dict[str, list[Outcome]]) -> Claim:
     searched = known(paper_table(5).column("MATH"), "Phi3-mini rStar-Math")
     alone = known(paper_table(10).column("MATH"), "Phi3-mini")
     text = f"a PPM of another policy lifts {what}: search over greedy"
-    return compared(text, "5, 10", searched - alone, policy["mcts"], policy["greedy"])
+    return claim_of(text, "5, 10", searched - alone, policy["mcts"], policy["greedy"])
 
 
 def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[Outcome]]) -> Claim:
@@ -56,7 +56,7 @@ def _narrower(what: str, weak: dict[str, list[Outcome]], strong: dict[str, list[
     phi = known(paper_table(5).column("MATH"), "Phi3-mini rStar-Math")
     before = known(alone, "Qwen2.5-Math-7B") - known(alone, "Phi3-mini")
     won, lost = _both(weak["mcts"], strong["greedy"]), _both(weak["greedy"], strong["mcts"])
-    return compared(f"search brings {what} nearer", "5, 10", before - ((searched or 0.0) - phi), won, lost)
+    return claim_of(f"search brings {what} nearer", "5, 10", before - ((searched or 0.0) - phi), won, lost)
 
 
 def _both(a: list[Outcome], b: list[Outcome]) -> list[Outcome]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rstar_mini.evaluation.paper import gap_of, paper_table
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, chosen_right, score_ends
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, Marks, compared, compared_marks, marked, measured
+from rstar_mini.experiments.results import Findings, Grid, Marks, claim_of, claim_of_marks, marked, measured
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection, is_right, sample
 from rstar_mini.types import Problem
@@ -28,21 +28,21 @@ def ppms(lab: Lab) -> Findings:
     orders = {_name(number): (marked(_ordered(found)), measured(found["weighted"])) for number, found in judged.items()}
     orders["no PPM"] = None, measured(judged[first]["vote"])
     claims = [
-        compared(
+        claim_of(
             "PPM of the last round over that of round 1, policy fixed",
             "4",
             gap_of(paper_table(4).column("MATH"), 4, 1),
             searched[last],
             searched[first],
         ),
-        compared_marks(
+        claim_of_marks(
             "the last PPM orders right and wrong samples better than that of round 1",
             "4",
             None,
             _ordered(judged[last]),
             _ordered(judged[first]),
         ),
-        compared(
+        claim_of(
             f"the last PPM's weights over a plain vote of the same {SAMPLES} samples",
             "section 4.1",
             None,

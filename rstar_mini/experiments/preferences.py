@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rstar_mini.evolution.harvest import held_back
 from rstar_mini.experiments.lab import AS_IT_IS, Lab
-from rstar_mini.experiments.results import Findings, Grid, compared_marks, marked
+from rstar_mini.experiments.results import Findings, Grid, claim_of_marks, marked
 from rstar_mini.files import read_json
 from rstar_mini.ppm.model import ordered_rightly, reward, train_ppm
 from rstar_mini.ppm.pairs import Pair
@@ -33,7 +33,7 @@ def preferences(lab: Lab) -> Findings:
     }
     found = {name: [_right(lab, seed, name, pairs) for seed in lab.seeds] for name, pairs in ways.items()}
     claims = [
-        compared_marks(f"PPM {AS_IT_IS}, over one {name}", "section 3.3", None, found[AS_IT_IS], found[name])
+        claim_of_marks(f"PPM {AS_IT_IS}, over one {name}", "section 3.3", None, found[AS_IT_IS], found[name])
         for name in list(ways)[1:]
     ]
     rows = {name: (marked(marks),) for name, marks in found.items()}

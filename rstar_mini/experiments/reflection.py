@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from rstar_mini.code_cot import END_ANSWER, program
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import Findings, Grid, Marks, compared_marks, marked
+from rstar_mini.experiments.results import Findings, Grid, Marks, claim_of_marks, marked
 from rstar_mini.types import Step
 
 TITLE = "Self-reflection, and the kinds of steps that the PPM scores high"
@@ -24,7 +24,7 @@ def reflection(lab: Lab) -> Findings:
     """Whole solutions of every round's trees, and the steps of the last round's by kind."""
     found = {f"round {number}": _abandoning(lab, number) for number in lab.rounds}
     _, dropped, others = found[f"round {lab.rounds[-1]}"]
-    claim = compared_marks(
+    claim = claim_of_marks(
         "of the same problem, solutions that drop a line of work are right more often than others",
         "figure 4",
         None,

@@ -128,15 +128,15 @@ def marked(seeds: Marks) -> Cell | None:
     return counted(sum(shares), n, by_seed) if shares else None
 
 
-def compared(
+def claim_of(
     text: str, table: str, paper: float | None, a: Sequence[Outcome], b: Sequence[Outcome], note: str = ""
 ) -> Claim:
     """The claim that system `a` is above `b` on the same problems; paired bootstrap over the problems."""
     first, second = [[{i: [right] for i, right in enumerate(outcome.correct)} for outcome in each] for each in (a, b)]
-    return compared_marks(text, table, paper, first, second, note)
+    return claim_of_marks(text, table, paper, first, second, note)
 
 
-def compared_marks(text: str, table: str, paper: float | None, a: Marks, b: Marks, note: str = "") -> Claim:
+def claim_of_marks(text: str, table: str, paper: float | None, a: Marks, b: Marks, note: str = "") -> Claim:
     """The claim that `a` is above `b`, by problems that have marks of both under a seed; without any, not measured."""
     found = _difference(a, b)
     by_seed = (_difference([one], [other]) for one, other in zip(a, b, strict=True))

@@ -6,7 +6,7 @@ from rstar_mini.evaluation.claims import Claim
 from rstar_mini.evaluation.paper import gap_of, known, paper_table
 from rstar_mini.evaluation.statistics import unpaired_difference
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import BY_ORM, Cell, Findings, Grid, compared, counted, measured
+from rstar_mini.experiments.results import BY_ORM, Cell, Findings, Grid, claim_of, counted, measured
 
 TITLE = "Rounds: coverage, the policy alone, and search"
 TABLES = (2, 3, 6)
@@ -24,25 +24,25 @@ def rounds(lab: Lab) -> Findings:
     }
     greedy, search = paper_table(3).column("MATH"), paper_table(6).column("MATH")
     claims = [
-        compared("greedy, last round over the base", "3", gap_of(greedy, 4, 0), last["greedy"], base["greedy"]),
-        compared("greedy, last round over 1", "3", gap_of(greedy, 4, 1), last["greedy"], found[1]["greedy"]),
+        claim_of("greedy, last round over the base", "3", gap_of(greedy, 4, 0), last["greedy"], base["greedy"]),
+        claim_of("greedy, last round over 1", "3", gap_of(greedy, 4, 1), last["greedy"], found[1]["greedy"]),
     ]
     for number in list(lab.rounds)[:PAPER_ROUNDS]:
         text, step = f"greedy, round {number} over {number - 1 or 'the base'}", gap_of(greedy, number, number - 1)
-        claims.append(compared(text, "3", step, found[number]["greedy"], found[number - 1]["greedy"]))
+        claims.append(claim_of(text, "3", step, found[number]["greedy"], found[number - 1]["greedy"]))
     claims.append(_coverage_claim(lab))
     if "mcts" in last:
         best = known(search, "round 4")
         ahead, whole = best - known(greedy, "round 4"), best - known(greedy, "round 1")
         chosen = best - known(paper_table(8).column("MATH"), "ORM, best of N")
         claims += [
-            compared("search over greedy, last round", "3, 6", ahead, last["mcts"], last["greedy"]),
-            compared("search, last round, over greedy of round 1", "3, 6", whole, last["mcts"], found[1]["greedy"]),
-            compared("search over a vote of equal tokens, last round", "8", chosen, last["mcts"], last["vote"], BY_ORM),
+            claim_of("search over greedy, last round", "3, 6", ahead, last["mcts"], last["greedy"]),
+            claim_of("search, last round, over greedy of round 1", "3, 6", whole, last["mcts"], found[1]["greedy"]),
+            claim_of("search over a vote of equal tokens, last round", "8", chosen, last["mcts"], last["vote"], BY_ORM),
         ]
     if "mcts" in last and "mcts" in found[1]:
         risen = gap_of(search, 4, 1)
-        claims.append(compared("search, last round over 1", "6", risen, last["mcts"], found[1]["mcts"]))
+        claims.append(claim_of("search, last round over 1", "6", risen, last["mcts"], found[1]["mcts"]))
     return [Grid("Held-out problems right (%)", SYSTEMS, heldout), _coverage(lab)], claims
 
 

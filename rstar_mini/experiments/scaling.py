@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rstar_mini.evaluation.paper import known, paper_table
 from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, chosen_right, greedily
 from rstar_mini.experiments.lab import Lab
-from rstar_mini.experiments.results import BY_ORM, Findings, Grid, compared, measured
+from rstar_mini.experiments.results import BY_ORM, Findings, Grid, claim_of, measured
 from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection
@@ -59,7 +59,7 @@ def scaling(lab: Lab) -> Findings:
     }
     orm = known(paper_table(6).column("MATH"), "round 4") - known(paper_table(8).column("MATH"), "ORM, best of N")
     claims = [
-        compared(
+        claim_of(
             f"search over a vote of equal tokens, trees: {trees}",
             "8",
             orm,
@@ -70,7 +70,7 @@ def scaling(lab: Lab) -> Findings:
         for trees in TREES
     ]
     most, note = f"mcts {TREES[-1]}", "the paper: 64 trajectories over 8, MATH"
-    claims.append(compared(f"{TREES[-1]} trees over one", "1, 6", 0.6, found[most], found["mcts 1"], note))
+    claims.append(claim_of(f"{TREES[-1]} trees over one", "1, 6", 0.6, found[most], found["mcts 1"], note))
     return [Grid("Held-out problems right (%) by trees, or width of the beam", columns, rows, curve=True)], claims
 
 

@@ -10,7 +10,7 @@ from rstar_mini.evaluation.shards import by_shard, one_by_one
 from rstar_mini.evaluation.systems import Outcome
 from rstar_mini.evolution.shards import round_budget
 from rstar_mini.experiments.lab import AS_IT_IS, Lab
-from rstar_mini.experiments.results import Findings, Grid, compared, measured
+from rstar_mini.experiments.results import Findings, Grid, claim_of, measured
 from rstar_mini.policy import forget
 from rstar_mini.ppm.pairs import preference_pairs
 from rstar_mini.search import Budget, Expander, search
@@ -37,7 +37,7 @@ def uct(lab: Lab) -> Findings:
     }
     found = {name: _trees(lab, name, budget) for name, budget in budgets.items()}
     rows = {name: (measured(outcomes[SOLVED]), measured(outcomes[PAIRED])) for name, outcomes in found.items()}
-    claim = compared(
+    claim = claim_of(
         "unvisited children first: more trees give a pair than by the released rule",
         "Eq. 1",
         None,

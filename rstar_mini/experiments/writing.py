@@ -12,7 +12,7 @@ from rstar_mini.code_cot import ANSWER, END_ANSWER, boxed_answer, program
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, greedily
 from rstar_mini.evolution.models import Models
 from rstar_mini.experiments.lab import AS_IT_IS, Lab
-from rstar_mini.experiments.results import Findings, Grid, compared, measured
+from rstar_mini.experiments.results import Findings, Grid, claim_of, measured
 from rstar_mini.policy import Request
 from rstar_mini.policy.base import Propose
 from rstar_mini.ppm.scorer import PPMScorer
@@ -35,7 +35,7 @@ def writing(lab: Lab) -> Findings:
     """Greedy accuracy of policies trained from the base on the last round's trajectories that can be told in words."""
     found = {name: _greedy(lab, name) for name in (AS_IT_IS, ON_OUTPUT, IN_WORDS)}
     rows = {name: (measured(outcomes),) for name, outcomes in found.items()}
-    claim = compared("code over plain text", "section 3.1", None, found[AS_IT_IS], found[IN_WORDS])
+    claim = claim_of("code over plain text", "section 3.1", None, found[AS_IT_IS], found[IN_WORDS])
     return [Grid("Held-out problems right (%), greedy", ("greedy",), rows)], [claim]
 
 
