@@ -13,6 +13,7 @@ from rstar_mini.experiments.results import Cell, Grid, Result
 from rstar_mini.show.figures import MARKERS, PALETTE
 from rstar_mini.show.page import escaped, image, preformatted, table, whole_page
 from rstar_mini.show.picture import Picture
+from rstar_mini.show.tables import difference
 
 PAGE = "experiments.html"
 LOOKS = {Verdict.HOLDS: (PALETTE[0], ""), Verdict.FAILS: (PALETTE[1], ""), Verdict.OPEN: ("grey", "white")}
@@ -32,11 +33,10 @@ def page_files(results: Sequence[Result]) -> dict[str, bytes]:
 
 def claim_cells(claim: Claim) -> tuple[str, ...]:
     """A claim under `CLAIM_HEADERS`; the paper's in points on MATH, or on all problems for coverage."""
-    here = "-" if claim.ours is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x for x in claim.ours))
     paper = "-" if claim.paper is None else f"{claim.paper:+.1f}"
     seeds = ", ".join(f"{100 * one:+.1f}" for one in claim.by_seed) or "-"
     text = f"{claim.text} ({claim.note})" if claim.note else claim.text
-    return text, claim.table, paper, here, seeds, str(claim.verdict)
+    return text, claim.table, paper, difference(claim.ours), seeds, str(claim.verdict)
 
 
 def cell_text(cell: Cell | None) -> str:
@@ -65,8 +65,8 @@ def claims_figure(claims: Sequence[Claim]) -> Picture:
         yticklabels=[textwrap.fill(claim.text, 55) for claim, _ in seen],
         xticks=ticks,
         xticklabels=ticks,
+        xlabel="points [95 %]; bars: seeds; hollow: not settled",
     )
-    ax.set(xlabel="points [95 %]; bars: seeds; hollow: not settled")
     ax.invert_yaxis()
     ax.grid(alpha=0.3, axis="x")
     figure.words = "\n".join(": ".join((claim.text, *claim_cells(claim)[3:])) for claim, _ in seen)

@@ -138,17 +138,15 @@ def claim_of(
 
 def claim_of_marks(text: str, table: str, paper: float | None, a: Marks, b: Marks, note: str = "") -> Claim:
     """The claim that `a` is above `b`, by problems that have marks of both under a seed; without any, not measured."""
-    found = _difference(a, b)
-    by_seed = (_difference([one], [other]) for one, other in zip(a, b, strict=True))
-    return Claim(text, table, paper, found, note, tuple(one[0] for one in by_seed if one))
-
-
-def _difference(a: Marks, b: Marks) -> Difference | None:
     both = [
         {problem: [fmean(first[problem]) - fmean(second[problem])] for problem in first if problem in second}
         for first, second in zip(a, b, strict=True)
     ]
-    won = list(_shares(both).values())
+    by_seed = tuple(round(fmean(won[0] for won in seed.values()), 5) for seed in both if seed)
+    return Claim(text, table, paper, _difference(list(_shares(both).values())), note, by_seed)
+
+
+def _difference(won: Sequence[float]) -> Difference | None:
     if not won:
         return None
     mean, low, high = paired_bootstrap(won, [0.0] * len(won), 0)
