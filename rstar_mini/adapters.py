@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -57,6 +58,9 @@ def adapter_on(model: PreTrainedModel, config: PeftConfig, name: str = "default"
     """The model with a new adapter of this kind."""
     adapted = get_peft_model(model, config, adapter_name=name)
     assert isinstance(adapted, PeftModel)  # and not a model that mixes kinds of adapters
+    # At every save, of checkpoints too, PEFT would ask the Hub whether the vocabulary has changed, and warn where
+    # there is nothing to ask.
+    adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)  # type: ignore[method-assign]
     return adapted
 
 

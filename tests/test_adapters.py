@@ -217,6 +217,16 @@ def test_a_training_on_four_bits_that_was_cut_off_ends_the_same(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
 
 
+def test_checkpoints_do_not_ask_the_hub_for_a_base_that_came_from_elsewhere(tmp_path):
+    """PEFT would warn, and here warnings are errors."""
+    weights = base()
+    weights.name_or_path = str(tmp_path)  # as of a GGUF file: a folder without config.json
+    settings = SFT.model_copy(update={"checkpoint_seconds": 0.0})
+    model = SharedBase(weights, RANK).to_train_policy(0)
+    train_policy(model, TOKENIZER, Prompt(), TRAJECTORIES, settings, 0, Silent(), tmp_path / "checkpoints")
+    assert list(tmp_path.glob("checkpoints/checkpoint-*/adapter_model.safetensors"))
+
+
 def test_recomputing_activations_gives_the_same_losses(tmp_path):
     curves = []
     for recompute in (False, True):

@@ -160,9 +160,7 @@ class Run:
         `weights` are those of a model that is spread over devices (`training.whole_weights`).
         """
         with whole_folder(folder) as aside:
-            # PEFT would ask the Hub whether the vocabulary has changed, and warn where there is nothing to ask.
-            options: dict[str, Any] = {"save_embedding_layers": False} if hasattr(model, "peft_config") else {}
-            model.save_pretrained(str(aside), state_dict=weights, **options)
+            model.save_pretrained(str(aside), state_dict=weights)
             for file in sorted(aside.rglob("*")):
                 if file.is_file():
                     self._record(folder / file.relative_to(aside), sha256(file))
