@@ -97,6 +97,8 @@ def test_a_run_of_another_recipe_is_refused_and_left_alone(run):
     before = digests(run.path)
     with pytest.raises(UserError, match=r"search.c: 2.0 -> 1.5"):
         rstar_mini.evolve("tiny", run.path, overrides=[*SMALL, "search.c=1.5"])
+    with pytest.raises(UserError, match="belongs to another recipe"):  # before it looks for weights, which may be large
+        rstar_mini.evolve("tiny", run.path, overrides=[*SMALL, "policy.base=no/such-model"])
     assert digests(run.path) == before
 
 

@@ -66,6 +66,7 @@ class Evolution:
         torch.set_num_threads(recipe.threads)
         self.recipe, self.box, self.progress = recipe, box, progress
         self.cluster, self.accelerate = cluster, accelerate
+        Run.begun(path, recipe, remote)  # what is wrong there is said before anything is loaded, which takes long
         for repo in hub_repos(recipe):
             repo.snapshot(progress)
         self.gathered = gather(recipe)

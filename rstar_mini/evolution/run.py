@@ -73,8 +73,8 @@ class Run:
         return cls(path, load_recipe(str(path / RECIPE)))
 
     @classmethod
-    def create(cls, path: Path, recipe: Recipe, remote: Remote | None = None) -> Run:
-        """A new run, or the one that is already there when it has the same recipe.
+    def begun(cls, path: Path, recipe: Recipe, remote: Remote | None = None) -> Run | None:
+        """The run of this recipe that is already there; None where a new one can be made.
 
         `remote` is where it is kept, and `path` then the folder in which its owner works.
 
@@ -90,6 +90,13 @@ class Run:
             return run
         if not remote and path.exists() and (not path.is_dir() or any(map(_not_ours, path.iterdir()))):
             raise UserError(f"{path} exists and is not a run; choose another --run")
+        return None
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, remote: Remote | None = None) -> Run:
+        """A new run, or the one that has begun; raises what `begun` raises."""
+        if run := cls.begun(path, recipe, remote):
+            return run
         path.mkdir(parents=True, exist_ok=True)
         run, text = cls(path, recipe, remote), yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
         run.digests.repair()  # an earlier attempt may have been killed in its first line
