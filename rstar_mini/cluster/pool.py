@@ -13,6 +13,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,16 +111,19 @@ class Cluster:
     def _needs(self, recipe: Recipe) -> dict[str, int]:
         return {"GPU": 1} if self.kind == "GPU" else {"CPU": recipe.threads}
 
-    def search(self, run: Run, number: int, progress: Progress, shards: Sequence[Shard]) -> Iterator[Found]:
+    def search(
+        self, run: Run, number: int, progress: Progress, shards: Sequence[Shard]
+    ) -> Generator[Found, None, None]:
         """What is found in each shard, as it is found.
 
         Raises:
             UserError: an actor cannot load the models of the round.
         """
         sizes = {shard: len(problems) for shard, problems in shards}
-        for found in self.spread("search", run, number, progress, shards):
-            progress.advance(sizes[found.shard])
-            yield found
+        with closing(self.spread("search", run, number, progress, shards)) as spread:
+            for found in spread:
+                progress.advance(sizes[found.shard])
+                yield found
 
     def train(self, configuration: Path, run: Run, number: int, part: Part, listener: Listener) -> None:
         """A training on several machines at once; where one of them is lost, once more from the last checkpoint.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from rstar_mini.types import Problem
 if TYPE_CHECKING:
     from rstar_mini.cluster.pool import Cluster
 
-AskShards = Callable[[Sequence[Shard]], Iterator[tuple[int, dict[str, Outcome]]]]
+AskShards = Callable[[Sequence[Shard]], Generator[tuple[int, dict[str, Outcome]], None, None]]
 """Asks shards, here or elsewhere, and gives the number of each with what it found, in any order."""
 
 
@@ -130,9 +130,10 @@ def by_shard(
     files = {shard: folder / f"shard-{shard:04d}.json" for shard, _ in shards}
     missing = {shard: part for shard, part in shards if not files[shard].exists()}
     progress.advance(len(problems) - sum(map(len, missing.values())))
-    for shard, found in ask(list(missing.items())):
-        write(files[shard], {system: asdict(outcome) for system, outcome in found.items()})
-        progress.advance(len(missing[shard]))
+    with closing(ask(list(missing.items()))) as asked:
+        for shard, found in asked:
+            write(files[shard], {system: asdict(outcome) for system, outcome in found.items()})
+            progress.advance(len(missing[shard]))
     outcomes: dict[str, Outcome] = {}
     for file in files.values():
         for system, row in read_json(file).items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,7 +81,7 @@ class Found:
     seconds: float
 
 
-SearchShards = Callable[[Sequence[Shard]], Iterator[Found]]
+SearchShards = Callable[[Sequence[Shard]], Generator[Found, None, None]]
 """Searches shards, here or elsewhere, and gives what is found as it is found, in any order."""
 
 
@@ -99,7 +100,7 @@ class ShardSearch:
         self.recipe, self.number, self.policy, self.scorer = recipe, number, policy, scorer
         self.box, self.progress = box, progress
 
-    def __call__(self, shards: Sequence[Shard]) -> Iterator[Found]:
+    def __call__(self, shards: Sequence[Shard]) -> Generator[Found, None, None]:
         """What is found in each, in order."""
         return (self.search(number, problems) for number, problems in shards)
 
@@ -141,18 +142,23 @@ def search_round(
     progress.stage(f"round {number}: search", len(problems))
     missing = [(shard, part) for shard, part in shards if not (folder / f"shard-{shard:04d}.json").exists()]
     progress.advance(len(problems) - sum(len(part) for _, part in missing))
-    for found in search(missing):
-        counts = {name: count for name, count in found.counts.items() if name != "shrunk"}
-        if shrunk := found.counts[
-            "shrunk"
-        ]:  # other batch sizes round otherwise: this shard need not come out the same on another machine
-            counts["out_of_memory"] = shrunk
-            run.note("out of memory", round=number, shard=found.shard, times=shrunk)
-            progress.say(f"memory ran out in shard {found.shard}; it went on with smaller batches")
-        run.write(folder / f"shard-{found.shard:04d}.jsonl.gz", found.trees)
-        run.write_json(folder / f"shard-{found.shard:04d}.json", counts)
-        run.note("shard searched", round=number, shard=found.shard, of=len(shards), seconds=found.seconds)
+    with closing(search(missing)) as searched:
+        for found in searched:
+            _keep(run, number, found, len(shards), progress)
     return {"search": _totals(read_json(folder / f"shard-{shard:04d}.json") for shard, _ in shards)}
+
+
+def _keep(run: Run, number: int, found: Found, of: int, progress: Progress) -> None:
+    """Write what a shard gave, and the counts last: they say that it is done."""
+    folder = run.round(number) / "trees"
+    counts = {name: count for name, count in found.counts.items() if name != "shrunk"}
+    if shrunk := found.counts["shrunk"]:  # other batch sizes round otherwise: elsewhere it need not come out the same
+        counts["out_of_memory"] = shrunk
+        run.note("out of memory", round=number, shard=found.shard, times=shrunk)
+        progress.say(f"memory ran out in shard {found.shard}; it went on with smaller batches")
+    run.write(folder / f"shard-{found.shard:04d}.jsonl.gz", found.trees)
+    run.write_json(folder / f"shard-{found.shard:04d}.json", counts)
+    run.note("shard searched", round=number, shard=found.shard, of=of, seconds=found.seconds)
 
 
 def _totals(shards: Iterable[dict[str, int]]) -> dict[str, float]:
