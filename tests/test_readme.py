@@ -56,6 +56,11 @@ def test_readme_shows_what_the_shipped_results_say() -> None:
     assert with_results(text, data_file("results")) == text, "run python -m rstar_mini.show.readme"
 
 
+def test_the_lessons_show_the_run_that_readme_shows() -> None:
+    """They show the metrics beside the shipped models, and README those among the results."""
+    assert data_file("tiny-evolved/metrics.json").read_bytes() == data_file("results/tiny/metrics.json").read_bytes()
+
+
 def test_every_mark_of_results_opens_or_ends_a_block() -> None:
     text = (ROOT / "README.md").read_text()
     marks = re.findall(r"<!--.*?-->", text)
