@@ -6,6 +6,7 @@ the shards that it had not given back; others search them again, from the same s
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import os
@@ -204,6 +205,7 @@ class Cluster:
         """
         errors, waiting, at_work = self.ray.exceptions, deque(shards), dict[Any, Work]()
         actors = Actors(self.ray, self.engine, self._needs(run.recipe), what, run, number)
+        gc.freeze()  # Ray looks for garbage every few seconds, which takes half a second among a million problems
         try:
             while waiting or any(work.shard for work in at_work.values()):
                 for actor, shard in actors.hand_out(waiting):
@@ -232,6 +234,7 @@ class Cluster:
                 if work.shard:
                     yield found
         finally:
+            gc.unfreeze()
             actors.dismiss()
 
 

@@ -132,10 +132,14 @@ def workers(folder: Path, shards: int = 30, seconds: float = 1.0) -> None:
 
 
 def engines(folder: Path) -> None:
-    """Real policies of one thread each: shards a second of one and of two."""
-    found = {}
+    """Real policies on machines of one core each, sandbox included: shards a second of one and of two."""
+    found, cores = {}, os.sched_getaffinity(0)
     for count in (1, 2):
-        machines = cluster_of(count)
+        machines = cluster_of(0)
+        for core in sorted(cores)[:count]:
+            os.sched_setaffinity(0, {core})  # what is started now, and all that it starts, stays there
+            machines.add_node(num_cpus=1, object_store_memory=200 << 20)
+        os.sched_setaffinity(0, cores)
         changes = ["problems.limit=720", "search.shard=24", "threads=1", "evaluation.limit=8"]
         run = evolve("tiny", folder / str(count), 1, [*SMALL[2:], *changes, "sft.epochs=1"], ray=machines.address)
         machines.shutdown()
@@ -179,7 +183,7 @@ def problems(folder: Path, n: int = 1_000_000, shard: int = 128) -> None:
 
 def kills(folder: Path, times: int = 30) -> None:
     """An engine, a machine or the driver is killed at random moments of a search, until it was so often; the files."""
-    changes, rng = [*SMALL, "search.shard=2", "threads=1", "problems.limit=48"], random.Random(0)
+    changes, rng = [*SMALL, "search.shard=2", "threads=1", "problems.limit=192"], random.Random(0)
     whole = digests(evolve("tiny", folder / "whole", 1, changes).path)
     machines = cluster_of(0)
     machines.add_node(num_cpus=1, object_store_memory=200 << 20)
@@ -195,7 +199,7 @@ def kills(folder: Path, times: int = 30) -> None:
         trees, searched = path / "round-1" / "trees", path / "round-1" / "trajectories.jsonl"
         driver, sent = subprocess.Popen([*start, str(path), machines.address, *changes]), False
         while driver.poll() is None:
-            time.sleep(rng.uniform(0.5, 4))
+            time.sleep(rng.uniform(2, 12))  # an engine takes some seconds to load
             engines = [p for p in psutil.process_iter(["name"]) if "ray::Engine" in p.info["name"]]
             if killed.total() == times or not engines or not trees.exists() or searched.exists():
                 continue
