@@ -69,6 +69,8 @@ def evolve(
         raise UserError(f"--rounds {rounds}: the recipe '{settings.name}' has rounds 1 to {total}")
     if settings.policy.url:
         check_address(settings.policy.url)
+    import torch
+
     from rstar_mini.cluster.pool import LOCAL, Cluster
     from rstar_mini.cluster.train import check_shares, configuration_file, machines_of
     from rstar_mini.evolution.rounds import Evolution
@@ -82,6 +84,7 @@ def evolve(
             raise UserError(f"--run {run}: machines that train together need a folder that all of them see")
         check_shares(spread, settings)
     path = Path(run) if run else Path("runs") / settings.name
+    torch.set_num_threads(settings.threads)
     with ExitStack() as opened:
         remote = opened.enter_context(Remote(str(run))) if is_url(run) else None
         path = remote.folder if remote else path

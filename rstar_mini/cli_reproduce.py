@@ -19,7 +19,10 @@ def reproduce(
     ] = "all",
     recipe: Annotated[str, typer.Option(help="A shipped recipe's name, or a YAML file.")] = "tiny",
     seeds: Annotated[int, typer.Option(min=1, help="How many runs, which differ in their seed.")] = 3,
-    limit: Annotated[int | None, typer.Option(min=1, help="Held-out problems; default all of the test split.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Held-out problems; default all of the test split, at most 500 where one takes long."),
+    ] = None,
     run: Annotated[Path | None, typer.Option(help="The run of the recipe's own seed; default runs/NAME.")] = None,
     overrides: Changes = None,
     offline: Offline = False,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -16,7 +15,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import torch
@@ -28,67 +27,12 @@ from rstar_mini.evolution.owner import owner
 from rstar_mini.evolution.run import Run
 from rstar_mini.progress import Progress, Silent
 from rstar_mini.recipes import Recipe
+from rstar_mini.told import FAILED, WRONG, Listener, Told, line_of, tell
 
 if TYPE_CHECKING:
     from rstar_mini.cluster.pool import Cluster
 
-OF_LAUNCHERS = ("torch.distributed.elastic", "subprocess.CalledProcessError")  # what they say of an error in a training
 SHIPPED = Path(__file__).parent / "configurations"
-TOLD = "progress "  # begins a line that tells of progress
-WRONG, FAILED = "wrong", "failed"  # or of what a user can mend, or of the end
-
-
-def _tell(*what: Any) -> None:
-    """Write a line at once: processes that share an output must not break into each other's."""
-    sys.stdout.write(f"{TOLD}{json.dumps(what)}\n")
-    sys.stdout.flush()
-
-
-class Told(Silent):
-    """Tells of progress on the standard output, for `launch` to read."""
-
-    def stage(self, name: str, total: int) -> None:
-        """A new stage."""
-        _tell("stage", name, total)
-
-    def advance(self, amount: int = 1) -> None:
-        """Units done."""
-        _tell("advance", amount)
-
-    def say(self, text: str) -> None:
-        """A line worth keeping."""
-        _tell("say", text)
-
-
-class Listener:
-    """Passes on the progress that trainings print, and keeps what was wrong.
-
-    `failed` is whether one has come to a bad end, `wrong` what it said of it, if it was something that a user can mend.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.failed = False
-        self.wrong = self._error = self._last = ""
-
-    def hear(self, line: str) -> None:
-        """A line of a training."""
-        if not line.startswith(TOLD):
-            self._last = line or self._last
-            self._error = line if "Error:" in line and not line.startswith(OF_LAUNCHERS) else self._error
-            return
-        what, *how = json.loads(line.removeprefix(TOLD))
-        if what == FAILED:
-            self.failed = True
-        elif what == WRONG:
-            self.wrong = how[0]
-        else:
-            getattr(self.progress, what)(*how)
-
-    @property
-    def reason(self) -> str:
-        """What a training said was wrong, or else its last line with an error, or else its last line."""
-        return self.wrong or self._error or self._last
 
 
 def configuration_file(name_or_path: str) -> Path:
@@ -196,7 +140,7 @@ def training(configuration: str, place: Iterable[str], run: str, number: int, pa
                     one.terminate()
             raise
     if process.returncode:
-        yield TOLD + json.dumps([FAILED])
+        yield line_of(FAILED)
 
 
 def training_there(
@@ -204,10 +148,8 @@ def training_there(
 ) -> Iterator[str]:
     """The same on one of several machines; all meet at host:port `meeting`, where the first one is."""
     if owner(Path(run)).get("id") != owner_id:
-        yield TOLD + json.dumps(
-            [WRONG, f"{socket.gethostname()} does not see the run in {run}; mount it on all machines"]
-        )
-        yield TOLD + json.dumps([FAILED])
+        yield line_of(WRONG, f"{socket.gethostname()} does not see the run in {run}; mount it on all machines")
+        yield line_of(FAILED)
         return
     host, _, port = meeting.rpartition(":")
     place = ("--machine_rank", str(machine), "--main_process_ip", host, "--main_process_port", port)
@@ -249,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         learner = Learner(run, Models(run.recipe, run.path), problems, Told() if is_first() else Silent())
         learner.learn(asked.number, asked.part)
     except UserError as error:
-        _tell(WRONG, str(error))
+        tell(WRONG, str(error))
         raise SystemExit(2) from error
 
 

@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from rstar_mini.cluster.pool import Cluster
 from rstar_mini.cluster.train import launch, machines_of
 from rstar_mini.evaluation.shards import HeldOut
@@ -63,7 +61,6 @@ class Evolution:
         accelerate: Path | None = None,
         remote: Remote | None = None,
     ) -> None:
-        torch.set_num_threads(recipe.threads)
         self.recipe, self.box, self.progress = recipe, box, progress
         self.cluster, self.accelerate = cluster, accelerate
         Run.begun(path, recipe, remote)  # what is wrong there is said before anything is loaded, which takes long

@@ -64,7 +64,7 @@ def reproduce(
         names: of `NAMES`; none: all.
         run: the run of the recipe's own seed, which is evolved before when need be; default runs/RECIPE.
         seeds: how many runs, which differ in their seed.
-        limit: held-out problems; default all of the recipe's split.
+        limit: held-out problems; default all of the recipe's split, 500 where one problem takes long.
 
     Returns:
         what was found, and the page RUN/experiments/experiments.html of all experiments of this run so far.
@@ -72,9 +72,12 @@ def reproduce(
     Raises:
         UserError: no such experiment, or what `evolve` refuses.
     """
+    import torch
+
     from rstar_mini.experiments.lab import Lab
     from rstar_mini.experiments.page import PAGE, page_files
     from rstar_mini.experiments.results import Result, read_results
+    from rstar_mini.experiments.side_by_side import side_by_side, worth_it
     from rstar_mini.recipes import load_recipe
     from rstar_mini.sandbox import Sandbox
 
@@ -82,11 +85,13 @@ def reproduce(
         raise UserError(f"there is no experiment '{wrong[0]}'; choose from {', '.join(NAMES)}, or all")
     settings, found = load_recipe(recipe, overrides), []
     path, known = run or Path("runs") / settings.name, experiments()
-    with (
-        Sandbox(**settings.sandbox.model_dump()) as box,
-        Lab(settings, path, seeds, limit, box, progress or Silent()) as lab,
-    ):
-        for name in names or NAMES:
+    names, progress = names or NAMES, progress or Silent()
+    each = range(settings.seed, settings.seed + seeds)
+    if worth_it(settings, each):
+        side_by_side(names, settings, path, each, limit, progress)
+    torch.set_num_threads(settings.threads)
+    with Sandbox(**settings.sandbox.model_dump()) as box, Lab(settings, path, each, limit, box, progress) as lab:
+        for name in names:
             title, tables, experiment = known[name]
             grids, claims = experiment(lab)
             command = f"rstar-mini reproduce {name} --recipe {recipe} --seeds {seeds}"

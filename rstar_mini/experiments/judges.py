@@ -76,13 +76,16 @@ def rival(lab: Lab, seed: int, kind: str) -> Models:
 
 
 def _best(lab: Lab, kind: str, search: Sequence[Outcome], judge: Callable[[int], PPMScorer]) -> list[Outcome]:
-    """Best of N by a judge, at the tokens a problem that the search took."""
-    tokens = sum(outcome.tokens for outcome in search) / len(search) / len(lab.problems)
+    """Best of N by a judge, at the tokens a problem that the search took under the same seed."""
 
-    def ask(problems: Sequence[Problem], expander: MakeExpander, scorer: PPMScorer | None) -> dict[str, Outcome]:
-        assert scorer
-        target = math.ceil(tokens * len(problems))
-        samples = Samples(problems, expander, "best", lab.recipe, target, scorer)  # one first, to see what it takes
-        return {"best": samples.until(target).outcome(Selection.PPM)}
+    def of(seed: int, tokens: float) -> Outcome:
+        def ask(problems: Sequence[Problem], expander: MakeExpander, scorer: PPMScorer | None) -> dict[str, Outcome]:
+            assert scorer
+            target = math.ceil(tokens * len(problems))
+            samples = Samples(problems, expander, "best", lab.recipe, target, scorer)  # one first: what does it take?
+            return {"best": samples.until(target).outcome(Selection.PPM)}
 
-    return lab.measure(f"best of N by {kind}, {tokens:.0f} tokens", lab.models, lab.rounds[-1], ask, judge)["best"]
+        what = f"best of N by {kind}, {tokens:.1f} tokens"
+        return lab.measure(what, lab.models, lab.rounds[-1], ask, judge, seeds=[seed])["best"][0]
+
+    return [of(seed, each.tokens / len(lab.problems)) for seed, each in zip(lab.seeds, search, strict=True)]

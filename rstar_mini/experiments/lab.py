@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-import torch
-
 from rstar_mini.evaluation.shards import HeldOut, evaluation_folder
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
 from rstar_mini.evolution.harvest import TRAJECTORIES, trajectory_from_row
@@ -40,17 +38,16 @@ class Lab:
 
     Args:
         path: the run of the recipe's own seed; those of other seeds lie beside it.
-        seeds: how many runs.
-        limit: held-out problems; None: all of the recipe's split.
+        seeds: of the runs.
+        limit: held-out problems, of every experiment; None: all of the recipe's split, fewer where one takes long.
     """
 
     def __init__(
-        self, recipe: Recipe, path: Path, seeds: int, limit: int | None, box: Sandbox, progress: Progress
+        self, recipe: Recipe, path: Path, seeds: Sequence[int], limit: int | None, box: Sandbox, progress: Progress
     ) -> None:
-        torch.set_num_threads(recipe.threads)
         self.recipe, self.path, self.box, self.progress = recipe, path, box, progress
-        self.seeds = tuple(range(recipe.seed, recipe.seed + seeds))
-        self.problems = heldout(recipe, limit)[0]
+        self.seeds = tuple(seeds)
+        self.problems, self.limit = heldout(recipe, limit)[0], limit
         self.rounds = range(1, len(recipe.rounds) + 1)
         self._held: dict[int, HeldOut] = {}
         self._training: dict[int, list[Problem]] = {}
@@ -106,13 +103,14 @@ class Lab:
         judge: Callable[[int], PPMScorer] | None = None,
         most: int | None = None,
         words: int | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> dict[str, list[Outcome]]:
-        """What `ask` finds with the policy of a round, and a judge, of the models of each seed.
+        """What `ask` finds with the policy of a round, and a judge, of the models of each seed, or of these.
 
-        `what` names it, also on the disk; `most` takes the first so many problems; `words` are the tokens of a step at
-        most, where it is not a step of the recipe.
+        `what` names it, also on the disk; `most` takes the first so many problems where no limit was given; `words` are
+        the tokens of a step at most, where it is not a step of the recipe.
         """
-        found = [self._measure(seed, what, models, number, ask, judge, most, words) for seed in self.seeds]
+        found = [self._measure(seed, what, models, number, ask, judge, most, words) for seed in seeds or self.seeds]
         return {name: [outcomes[name] for outcomes in found] for name in found[0]}
 
     def _measure(
@@ -126,7 +124,7 @@ class Lab:
         most: int | None,
         words: int | None,
     ) -> dict[str, Outcome]:
-        held = self.held(seed)
+        held, first = self.held(seed), most if self.limit is None else None
 
         def load() -> Loaded:
             # In this order: training a model drops the adapters that search has switched on.
@@ -139,7 +137,7 @@ class Lab:
 
             return ask(problems, expander, scorer)
 
-        return held.by_shard(f"seed {seed}: {what}", f"{_name(what)}-seed-{seed}", load, shard, most)
+        return held.by_shard(f"seed {seed}: {what}", f"{_name(what)}-seed-{seed}", load, shard, first)
 
     def guided(self, what: str, number: int, judge: Callable[[int], PPMScorer]) -> list[Outcome]:
         """Search by the policy of a round under another judge than its own."""

@@ -10,12 +10,11 @@ from rstar_mini.experiments.lab import Lab
 from rstar_mini.experiments.results import Findings, Grid, Marks, claim_of, claim_of_marks, marked, measured
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection, is_right, sample
-from rstar_mini.types import Problem
+from rstar_mini.types import Problem, Tree
 
 TITLE = "The PPM by round, the policy fixed at round 1"
 TABLES = (4,)
 SAMPLES = 8
-JUDGED = 1000  # held-out problems at most whose samples are judged
 MIXED, ORDERED = "has right and wrong samples", "pairs of these ordered rightly"
 
 
@@ -23,7 +22,8 @@ def ppms(lab: Lab) -> Findings:
     """Search by the policy of round 1 under each round's PPM, and how each PPM orders samples of this policy."""
     first, last = lab.rounds[0], lab.rounds[-1]
     searched = {first: lab.systems(first)["mcts"]} | {number: _search(lab, number) for number in lab.rounds[1:]}
-    judged = {number: _judge(lab, number) for number in lab.rounds}
+    drawn: dict[tuple[str, str], list[Tree]] = {}
+    judged = {number: _judge(lab, number, drawn) for number in lab.rounds}
     searches = {_name(number): (measured(outcomes),) for number, outcomes in searched.items()}
     orders = {_name(number): (marked(_ordered(found)), measured(found["weighted"])) for number, found in judged.items()}
     orders["no PPM"] = None, measured(judged[first]["vote"])
@@ -66,13 +66,19 @@ def _search(lab: Lab, number: int) -> list[Outcome]:
     return lab.guided(f"policy 1, PPM {number}", 1, lambda seed: lab.models(seed).scorer(number))
 
 
-def _judge(lab: Lab, number: int) -> dict[str, list[Outcome]]:
-    """The same samples of the policy of round 1, judged by the PPM of a round."""
+def _judge(lab: Lab, number: int, drawn: dict[tuple[str, str], list[Tree]]) -> dict[str, list[Outcome]]:
+    """The same samples of the policy of round 1, judged by the PPM of a round.
+
+    `drawn` keeps them, by the noise and the first problem of a shard: every PPM would have them drawn again.
+    """
 
     def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
         assert judge
-        settings = lab.recipe.search
-        trees = sample(problems, expander("judged"), SAMPLES, settings.temperature, settings.depth)
+        settings, writer = lab.recipe.search, expander("judged")
+        shard = writer.seed, problems[0].id
+        if shard not in drawn:
+            drawn[shard] = sample(problems, writer, SAMPLES, settings.temperature, settings.depth)
+        trees = drawn[shard]
         score_ends(trees, judge)
         mixed, ordered = Outcome(samples=SAMPLES), Outcome(samples=SAMPLES)
         for tree in trees:
@@ -85,7 +91,7 @@ def _judge(lab: Lab, number: int) -> dict[str, list[Outcome]]:
         return {MIXED: mixed, ORDERED: ordered} | chosen
 
     what = f"samples of policy 1, PPM {number}"
-    return lab.measure(what, lab.models, 1, ask, lambda seed: lab.models(seed).scorer(number), most=JUDGED)
+    return lab.measure(what, lab.models, 1, ask, lambda seed: lab.models(seed).scorer(number))
 
 
 def _ordered(judged: dict[str, list[Outcome]]) -> Marks:
