@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from small_runs import SMALL, digests
+from small_runs import SMALL, Until, digests
 from typer.testing import CliRunner
 
 from rstar_mini.cli import app
@@ -13,7 +13,7 @@ from rstar_mini.code_cot import split_steps, write_solution
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.claims import Claim, Verdict
 from rstar_mini.evaluation.systems import Outcome, Samples, score_ends
-from rstar_mini.experiments import NAMES, experiments, policies, reproduce
+from rstar_mini.experiments import NAMES, experiments, policies, reproduce, scaling, side_by_side
 from rstar_mini.experiments.page import page_files
 from rstar_mini.experiments.preferences import any_prefix
 from rstar_mini.experiments.reflection import abandoned, kind
@@ -203,7 +203,8 @@ def test_an_experiment_that_does_not_exist_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path, monkeypatch):
-    """Two seeds of a small run; the second time nothing is measured again."""
+    """Two seeds of a small run, one after the other; the second time nothing is measured again."""
+    monkeypatch.setattr(side_by_side, "worth_it", lambda *_: False)  # or the other processes would pretrain in earnest
     monkeypatch.setattr(policies, "PRETRAINING", policies.PRETRAINING.model_copy(update={"epochs": 0.01}))
     changes = [part for change in [*SMALL, "evaluation.limit=4"] for part in ("--set", change)]
     command = ["reproduce", "all", "--run", str(tmp_path / "a"), "--seeds", "2", "--limit", "6", *changes]
@@ -234,3 +235,35 @@ def test_a_policy_with_adapters_learns_from_chosen_solutions_alone(tmp_path):
     shutil.rmtree(next((path / "evaluation").glob("policy-from-step-verified*")))
     reproduce(["data"], run=path, seeds=1, limit=4, overrides=changes)  # the ORM is there before
     assert (made / "adapter_model.safetensors").read_bytes() == first
+
+
+@pytest.mark.slow
+def test_seeds_side_by_side_are_stopped_go_on_and_find_what_they_find_one_after_the_other(tmp_path, monkeypatch):
+    settings = {"seeds": 2, "limit": 4, "overrides": SMALL}
+    stopped, went_on = Until("seed 0: PQM"), Until("")
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(["judges"], run=tmp_path / "a" / "x", progress=stopped, **settings)
+    assert "round 2: search" in stopped.stages
+    reproduce(["judges"], run=tmp_path / "a" / "x", progress=went_on, **settings)
+    assert "seed 0: PQM" in went_on.stages and "round 2: search" not in went_on.stages
+    assert {"seed 0 is done", "seed 1 is done"} <= set(went_on.said)
+    monkeypatch.setattr(side_by_side, "worth_it", lambda *_: False)
+    reproduce(["judges"], run=tmp_path / "b" / "x", **settings)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_what_a_seed_beside_the_first_fails_of_is_said(tmp_path):
+    (tmp_path / "x-seed-1").mkdir()
+    (tmp_path / "x-seed-1" / "mine.txt").write_text("keep")
+    with pytest.raises(UserError, match="seed 1: .*x-seed-1 exists and is not a run"):
+        reproduce(["rounds"], run=tmp_path / "x", seeds=2, limit=4, overrides=SMALL)
+    assert [file.name for file in (tmp_path / "x-seed-1").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.slow
+def test_an_experiment_of_fewer_problems_takes_as_many_as_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling, "PROBLEMS", 3)
+    for limit, n in ((None, 3), (5, 5)):
+        [found], _ = reproduce(["scaling"], run=tmp_path / "x", seeds=1, limit=limit, overrides=SMALL)
+        assert {cell.n for row in found.grids[0].rows.values() for cell in row if cell} == {n}

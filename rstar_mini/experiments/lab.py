@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+
+import torch
 
 from rstar_mini.evaluation.shards import HeldOut, evaluation_folder
 from rstar_mini.evaluation.systems import MakeExpander, Outcome, guided_search
@@ -157,6 +160,23 @@ class Lab:
             run.write_model(train(checkpoints), made)
         shutil.rmtree(checkpoints, ignore_errors=True)
         return Models(run.recipe, folder, self.models(seed).capacity)
+
+    def trained_for_all(self, name: str, kind: str, train: Callable[[Path], AnyModel]) -> Models:
+        """The same, but once for all seeds, by the recipe's own; one of them that is at work beside it waits for it.
+
+        On as many threads as the recipe says, since what a long training comes to can hang on them.
+        """
+        if self.recipe.seed in self.seeds:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(self.recipe.threads)
+            try:
+                return self.trained(self.recipe.seed, name, kind, train)
+            finally:
+                torch.set_num_threads(threads)
+        folder = self.path / "experiments" / _name(name)
+        while not (folder / "round-1" / kind).exists():
+            time.sleep(1)
+        return Models(self.recipe, folder, self.models(self.seeds[0]).capacity)
 
     def policy_from(
         self,

@@ -78,10 +78,11 @@ def _of_round(lab: Lab, number: int) -> dict[str, list[Outcome]]:
 
 def _of_half_the_size(lab: Lab) -> dict[str, list[Outcome]]:
     """A smaller base, fine-tuned on the last round's trajectories."""
+    base = _small_base(lab)
 
     def models(seed: int) -> Models:
         return lab.policy_from(
-            seed, f"policy of {SMALL}", lambda: lab.trajectories(seed), start=lambda: _small_base(lab, seed).weights(1)
+            seed, f"policy of {SMALL}", lambda: lab.trajectories(seed), start=lambda: base.weights(1)
         )
 
     def ask(problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer | None) -> dict[str, Outcome]:
@@ -103,11 +104,11 @@ def _ceiling(lab: Lab, name: str, models: Callable[[int], Models], number: int) 
     return lab.measure(f"samples of policy {name}", models, number, ask, most=CEILING)
 
 
-def _small_base(lab: Lab, seed: int) -> Models:
-    """A base of half the size, pretrained as the shipped one, the same for all seeds: so is its tokenizer."""
+def _small_base(lab: Lab) -> Models:
+    """A base of half the size, pretrained as the shipped one, once for all seeds: its tokenizer comes out the same."""
 
     def train(checkpoints: Path) -> AnyModel:
         problems = pretraining_problems()
         return pretrain(problems, PRETRAINING, 0, lab.progress, checkpoints, *SIZE)[0]
 
-    return lab.trained(seed, f"base of {SMALL}", "policy", train)
+    return lab.trained_for_all(f"base of {SMALL}", "policy", train)
