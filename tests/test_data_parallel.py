@@ -15,10 +15,11 @@ from safetensors.torch import load_file
 from small_runs import SMALL, Until
 
 from rstar_mini.api import evolve
-from rstar_mini.cluster.train import SHIPPED, Listener, configuration_file, machines_of
+from rstar_mini.cluster.train import SHIPPED, configuration_file, machines_of
 from rstar_mini.errors import UserError
 from rstar_mini.files import read_json
 from rstar_mini.progress import Silent
+from rstar_mini.told import Listener
 
 TRAIN = """
 import json, sys

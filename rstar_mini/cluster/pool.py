@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rstar_mini.cluster.engine import Engine, Job, memory_of, models_of
-from rstar_mini.cluster.train import Listener, machines_of, meeting_point, training_there
+from rstar_mini.cluster.train import machines_of, meeting_point, training_there
 from rstar_mini.errors import ServerLost, UserError
 from rstar_mini.evolution.learning import Part
 from rstar_mini.evolution.owner import owner
@@ -28,6 +28,7 @@ from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import Found, Shard
 from rstar_mini.progress import Progress
 from rstar_mini.recipes import Recipe
+from rstar_mini.told import Listener
 
 LOCAL, AUTO = "local", "auto"
 _ADVICE = f"give host:port as `ray start --head` prints it, or '{LOCAL}' for this machine"
