@@ -262,8 +262,8 @@ def test_what_a_seed_beside_the_first_fails_of_is_said(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_experiment_of_fewer_problems_takes_as_many_as_are_asked_for(tmp_path, monkeypatch):
+def test_an_experiment_of_fewer_problems_takes_as_many_as_are_asked_for(run, monkeypatch):
     monkeypatch.setattr(scaling, "PROBLEMS", 3)
     for limit, n in ((None, 3), (5, 5)):
-        [found], _ = reproduce(["scaling"], run=tmp_path / "x", seeds=1, limit=limit, overrides=SMALL)
+        [found], _ = reproduce(["scaling"], run=run.path, seeds=1, limit=limit, overrides=SMALL)
         assert {cell.n for row in found.grids[0].rows.values() for cell in row if cell} == {n}

@@ -52,9 +52,10 @@ def side_by_side(
             hearing = {pool.submit(_hear, processes[seed], heard[seed]): seed for seed in seeds}
             for ended in as_completed(hearing):
                 ended.result()
-                if heard[hearing[ended]].failed:
-                    raise UserError(f"seed {hearing[ended]}: {heard[hearing[ended]].reason}")
-                progress.say(f"seed {hearing[ended]} is done")
+                seed = hearing[ended]
+                if heard[seed].failed:
+                    raise UserError(f"seed {seed}: {heard[seed].reason}")
+                progress.say(f"seed {seed} is done")
         finally:
             for process in processes.values():
                 assert process.stdin
