@@ -12,13 +12,15 @@ A trajectory is the paper's shape, tags included; natural language lives in Pyth
     <output>14<end_of_output>
     <answer>The answer is \\boxed{14}<end_of_answer>
 
-A step is a slice of that text up to and with a closing tag, so joining the steps gives the text back exactly.
+A step is a slice of that text up to and with a closing tag, so joining the steps gives the text back exactly. A step
+that prints before the code ends shows it at once, in such a block after `<end_of_step>`. The paper shows output only
+after the code; puzzles need it sooner, because policy and PPM must see the state that a decision leads to.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rstar_mini.types import Step
 
@@ -30,7 +32,7 @@ STOPS = (END_STEP, END_CODE, END_ANSWER)
 MAX_OUTPUT = 1024  # characters of interpreter output kept in the text, as in the released code
 
 _STEP = re.compile("(?s).*?(?:" + "|".join(map(re.escape, STOPS)) + ")")
-_OUTPUT_BLOCK = re.compile(f"(?s)\n{re.escape(OUTPUT)}(.*?){re.escape(END_OUTPUT)}\n")
+_SHOWN = re.compile(f"(?s)\n{re.escape(OUTPUT)}(.*?){re.escape(END_OUTPUT)}")
 
 
 def split_steps(text: str) -> list[Step]:
@@ -44,9 +46,11 @@ def split_steps(text: str) -> list[Step]:
         found = _STEP.match(text, position)
         if not found:
             raise ValueError(f"the text after character {position} has no closing tag ({', '.join(STOPS)})")
-        block = _OUTPUT_BLOCK.match(text, found.end()) if found[0].endswith(END_CODE) else None
-        steps.append(Step(found[0], output=block[0] if block else "", answer=boxed_answer(found[0])))
-        position = block.end() if block else found.end()
+        block = _SHOWN.match(text, found.end())
+        end = block.end() if block else found.end()
+        end += bool(block) and found[0].endswith(END_CODE)  # the line break before <answer>
+        steps.append(Step(found[0], output=text[found.end() : end], answer=boxed_answer(found[0])))
+        position = end
     return steps
 
 
@@ -69,12 +73,34 @@ def write_solution(steps: Iterable[tuple[str, str]], result: str, answer: str) -
     """A whole trajectory from computing steps (comment, code), the variable to print, and what that prints."""
     code = "\n".join(f"# {comment}\n{line}\n{END_STEP}" for comment, line in steps)
     end = f"# Now print the final answer\nprint({result})\n{END_CODE}{output_block(answer)}"
-    return f"{CODE}\n{code}\n{end}{ANSWER}The answer is \\boxed{{{answer}}}{END_ANSWER}"
+    return f"{CODE}\n{code}\n{end}{answer_step(answer)}"
+
+
+def answer_step(answer: str) -> str:
+    """The last step of a trajectory."""
+    return f"{ANSWER}The answer is \\boxed{{{answer}}}{END_ANSWER}"
 
 
 def output_block(stdout: str) -> str:
-    """The text that the interpreter adds after `<end_of_code>`; tags in the output are broken up, so none is forged."""
-    return f"\n{OUTPUT}{stdout.strip()[:MAX_OUTPUT].replace('<', '< ')}{END_OUTPUT}\n"
+    """The text that the interpreter adds after `<end_of_code>`."""
+    return shown(stdout) + "\n"
+
+
+def shown(stdout: str) -> str:
+    """The text that the interpreter adds after `<end_of_step>`; tags in the output are broken up, so none is forged."""
+    return f"\n{OUTPUT}{stdout.strip()[:MAX_OUTPUT].replace('<', '< ')}{END_OUTPUT}"
+
+
+def own_stdout(step: Step, prefix: Sequence[Step]) -> str:
+    """What the step itself printed: a program runs from its beginning, so it prints again what its prefix printed."""
+    assert step.execution
+    before = next((earlier.execution.stdout for earlier in reversed(prefix) if earlier.execution), "")
+    return step.execution.stdout.removeprefix(before)
+
+
+def judged_text(step: Step) -> str:
+    """The step as the PPM reads it: with what it printed, but for the end of the code, of which it reads no output."""
+    return step.text if step.text.endswith(END_CODE) else step.full_text
 
 
 def boxed_answer(text: str) -> str | None:

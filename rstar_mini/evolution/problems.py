@@ -8,6 +8,7 @@ from typing import Any
 from rstar_mini.errors import UserError
 from rstar_mini.problems import read_problems
 from rstar_mini.problems.decontaminate import Contamination, decontaminate
+from rstar_mini.problems.load import SHIPPED
 from rstar_mini.recipes import Recipe
 from rstar_mini.types import Problem
 
@@ -54,7 +55,7 @@ def gather(recipe: Recipe) -> Gathered:
     sources = [(held.path, held.split), *map(path_and_split, asked.decontaminate)]
     tests = {_name(*source): read_problems(*source)[0] for source in dict.fromkeys(sources)}
     # Generated problems tell their stories in the same sentences; that none comes twice is seen to when they are made.
-    same_generator = [_name(*source) for source in sources if asked.path == "generated" == source[0]]
+    same_generator = [_name(*source) for source in sources if asked.path in SHIPPED and asked.path == source[0]]
     contamination = Contamination(tests, as_wholes=same_generator)
     clean, left_out = decontaminate(training, contamination)
     if not clean:

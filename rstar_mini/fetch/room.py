@@ -138,4 +138,4 @@ def directions(name: str, overrides: Sequence[str], recipe: Recipe, to: Path) ->
 
 def _is_ours(path: str) -> bool:
     """True for what lies on this machine and not in the package."""
-    return path not in ("tiny", "smol", "generated") and Path(path).exists()
+    return path not in ("tiny", "smol", "generated", "puzzles") and Path(path).exists()

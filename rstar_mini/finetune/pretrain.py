@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -84,6 +84,10 @@ def tiny_config(tokenizer: PreTrainedTokenizerFast, width: int = 128, layers: in
     )
 
 
+Pretrained = tuple[Phi3ForCausalLM, PreTrainedTokenizerFast, list[dict[str, float]]]
+"""A base, its tokenizer and the loss curve of its training."""
+
+
 def pretrain(
     problems: list[Problem],
     settings: Training,
@@ -92,7 +96,7 @@ def pretrain(
     checkpoints: Path,
     width: int = 128,
     layers: int = 4,
-) -> tuple[Phi3ForCausalLM, PreTrainedTokenizerFast, list[dict[str, float]]]:
+) -> Pretrained:
     """Train tokenizer and model on the corpus of `problems`, from the last checkpoint; also returns the loss curve."""
     texts = corpus(problems, Random(f"corpus-{seed}"))
     tokenizer = build_tokenizer(context + text for context, text in texts)
@@ -112,18 +116,32 @@ def pretraining_problems() -> list[Problem]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line: pretrain on the shipped training problems and save weights and tokenizer."""
-    parser = argparse.ArgumentParser(description="Make the tiny base model from scratch.")
+
+    def make(settings: Training, seed: int, progress: Progress, checkpoints: Path) -> Pretrained:
+        return pretrain(pretraining_problems(), settings, seed, progress, checkpoints)
+
+    run_command("Make the tiny base model from scratch.", SETTINGS, make, argv)
+
+
+def run_command(
+    description: str,
+    settings: Training,
+    make: Callable[[Training, int, Progress, Path], Pretrained],
+    argv: Sequence[str] | None = None,
+) -> None:
+    """The command line of a program that makes a base: what `make` makes goes into the folder of --out."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=new_folder, required=True, help="new folder for the model and its tokenizer")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=float, default=SETTINGS.epochs, help="passes over the corpus")
+    parser.add_argument("--epochs", type=float, default=settings.epochs, help="passes over the corpus")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(2)
     from rstar_mini.show.progress import best_progress
 
     with best_progress() as progress:
-        settings = SETTINGS.model_copy(update={"epochs": arguments.epochs})
+        settings = settings.model_copy(update={"epochs": arguments.epochs})
         checkpoints = arguments.out.with_name(f".{arguments.out.name}-seed-{arguments.seed}-{arguments.epochs:g}")
-        model, tokenizer, curve = pretrain(pretraining_problems(), settings, arguments.seed, progress, checkpoints)
+        model, tokenizer, curve = make(settings, arguments.seed, progress, checkpoints)
         progress.say(f"final loss {curve[-1]['loss']:.4f}")
     save_compact(model, arguments.out)
     tokenizer.save_pretrained(arguments.out)

@@ -147,24 +147,28 @@ class PrefixCache:
     def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
         """Free the segments of texts from which nobody will go on, as far as no other text needs them."""
         for problem, steps in ended:
-            self.places.pop(self._ends(self._pieces(problem, steps))[-1], None)
+            for end in self._ends(self._pieces(problem, steps))[-2:]:
+                self.places.pop(end, None)
 
-    def remember(self, problem: Problem, steps: Sequence[Step], place: Place) -> None:
-        """Keep the place at the end of the last step's text; others go when memory is short."""
-        self.places[self._ends(self._pieces(problem, steps))[-1]] = place
+    def remember(self, problem: Problem, steps: Sequence[Step], place: Place, output_is_read: bool = False) -> None:
+        """Keep the place at the end of the last step's text, or of its output; others go when memory is short."""
+        self.places[self._ends(self._pieces(problem, steps))[-1 if output_is_read else -2]] = place
         while self.meter.held > self.budget and len(self.places) > 1:
             self.places.popitem(last=False)
 
-    def locate(self, problem: Problem, steps: Sequence[Step]) -> Place:
-        """The place after `steps` and their output: the longest known prefix, and the tokens after it."""
+    def locate(self, problem: Problem, steps: Sequence[Step], output_is_read: bool = False) -> Place:
+        """The place after `steps` and their output: the longest known prefix, and the tokens after it.
+
+        `output_is_read` says that the last output was counted when it was read with its step.
+        """
         pieces = self._pieces(problem, steps)
-        self._count(pieces)
+        self._count(pieces[:1] if output_is_read else pieces)
         ends = self._ends(pieces)
         known = [i for i, end in enumerate(ends) if end in self.places]
         for i in reversed(known):  # parents are used later than children, and so outlive them
             self.places.move_to_end(ends[i])
         place = self.places[ends[known[-1]]] if known else self._start(pieces[0])
-        unread = pieces[2 * known[-1] + 1 if known else 1 :]
+        unread = pieces[known[-1] + 1 if known else 1 :]
         return Place(place.segment, (*place.pending, *chain.from_iterable(map(self.encode, unread))))
 
     def _pieces(self, problem: Problem, steps: Sequence[Step]) -> list[str]:
@@ -172,12 +176,12 @@ class PrefixCache:
         return [self.prompt(problem.question), "", *chain.from_iterable((step.text, step.output) for step in steps)]
 
     def _ends(self, pieces: Sequence[str]) -> list[str]:
-        """The whole text up to the end of the prompt, and of each step's text."""
-        return list(accumulate(pieces))[::2]
+        """The whole text up to the end of each piece."""
+        return list(accumulate(pieces))
 
     def _count(self, pieces: Sequence[str]) -> None:
         """Tokens that must be read though nobody sampled them: a new prompt, and the output before this place."""
-        self.unique += len(self.encode(pieces[-1]))
+        self.unique += len(self.encode(pieces[-1])) if len(pieces) > 1 else 0
         if pieces[0] not in self._prompts:
             self._prompts.add(pieces[0])
             tokens = self.encode(pieces[0])

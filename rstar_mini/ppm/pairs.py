@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rstar_mini.code_cot import judged_text
 from rstar_mini.types import Node, Problem, Tree
 
 
@@ -54,8 +55,8 @@ def _step_pairs(tree: Tree, per_side: int, margin: float) -> Iterator[Pair]:
         chosen = sorted((child for child in node.children if id(child) in right), key=lambda child: -child.q)
         rejected = sorted((child for child in node.children if id(child) in wrong), key=lambda child: child.q)
         prefix = "".join(step.full_text for step in node.steps())
-        better = [(child.step.text, child.q) for child in chosen[:per_side]]
-        worse = [(child.step.text, child.q) for child in rejected[:per_side]]
+        better = [(judged_text(child.step), child.q) for child in chosen[:per_side]]
+        worse = [(judged_text(child.step), child.q) for child in rejected[:per_side]]
         yield from _cross(tree.problem, prefix, better, worse, margin, final=False)
 
 

@@ -17,6 +17,7 @@ from torch.nn.functional import mse_loss
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, set_seed
 from trl import RewardConfig
 
+from rstar_mini.code_cot import judged_text
 from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm.model import reward
 from rstar_mini.progress import Progress
@@ -76,7 +77,9 @@ def encode_scored(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, row:
     pieces = [prompt(row.problem.question)]
     for step in row.steps[:-1]:
         pieces += [step.text, step.output]
-    ids = [token for piece in (*pieces, row.steps[-1].text) for token in encode(piece)]
+    last = row.steps[-1]
+    pieces += [last.text, judged_text(last).removeprefix(last.text)]
+    ids = [token for piece in pieces for token in encode(piece)]
     return {"input_ids": ids, "labels": row.target, "length": len(ids)}
 
 

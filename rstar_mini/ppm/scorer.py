@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rstar_mini.code_cot import END_ANSWER
+from rstar_mini.code_cot import END_ANSWER, judged_text
 from rstar_mini.policy.memory import smaller
 from rstar_mini.policy.prefix_cache import Place, PrefixCache, Trie
 from rstar_mini.policy.tree_attention import Rows
@@ -80,10 +80,10 @@ class PPMScorer:
     def _family(self, siblings: Siblings) -> _Family:
         """What has to be read for siblings: the end of their prefix, and a trie of their texts."""
         problem, prefix, steps = siblings
-        place = self.cache.locate(problem, prefix)
+        place = self.cache.locate(problem, prefix, output_is_read=bool(prefix) and _reads_output(prefix[-1]))
         trie = Trie(place.segment)
         trunk = trie.add(place.pending)
-        paths = [trie.add(self.cache.encode(step.text), len(trunk) - 1) for step in steps]
+        paths = [trie.add(self._tokens(step), len(trunk) - 1) for step in steps]
         self.cache.unique += len(trie.tokens) - len(trunk)
         return _Family(trie, trunk, paths)
 
@@ -98,4 +98,12 @@ class PPMScorer:
         for step, path in zip(steps, family.paths, strict=True):
             if not step.text.endswith(END_ANSWER):
                 own = self.cache.segment(segment, rows.read(row, [start + node for node in path]))
-                self.cache.remember(problem, (*prefix, step), Place(own, ()))
+                self.cache.remember(problem, (*prefix, step), Place(own, ()), _reads_output(step))
+
+    def _tokens(self, step: Step) -> tuple[int, ...]:
+        """The candidate's text and, encoded apart as everywhere, what it printed."""
+        return self.cache.encode(step.text) + self.cache.encode(judged_text(step).removeprefix(step.text))
+
+
+def _reads_output(step: Step) -> bool:
+    return bool(step.output) and judged_text(step) == step.full_text

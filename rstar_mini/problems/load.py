@@ -14,7 +14,8 @@ from rstar_mini.paths import data_file
 from rstar_mini.problems.sets import BOXED, SETS, Columns, config_of, fitting
 from rstar_mini.types import Problem
 
-GENERATED = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
+SHIPPED = {"generated": "", "puzzles": "puzzles-"}  # what the names of the files of a shipped source begin with
 INSTEAD = "use 'generated' or a .jsonl file with 'question' and 'answer'"
 
 
@@ -41,7 +42,7 @@ def load_problems(
 
 def hub_name(source: str) -> str | None:
     """The Hub's name of a source of problems; None for one that is not there."""
-    if source == "generated" or source.endswith(".jsonl") or Path(source).is_dir():
+    if source in SHIPPED or source.endswith(".jsonl") or Path(source).is_dir():
         return None
     return SETS[source].hub if source in SETS else source
 
@@ -77,8 +78,8 @@ def read_problems(
 
 def _read(source: str, split: str) -> Iterator[Problem | None]:
     """Problem by problem; None stands for a row without a final answer."""
-    if source == "generated":
-        return _read_jsonl(_generated(split))
+    if source in SHIPPED:
+        return _read_jsonl(_shipped(source, split))
     return _read_jsonl(Path(source)) if source.endswith(".jsonl") else _read_hub(source, split)
 
 
@@ -88,10 +89,10 @@ def _wanted(problem: Problem, families: Sequence[str] | None, levels: Sequence[i
     return right_family and (levels is None or problem.level is None or problem.level in levels)
 
 
-def _generated(split: str) -> Path:
-    if split not in GENERATED:
-        raise UserError(f"the generated problems have no split '{split}'; use one of {', '.join(GENERATED)}")
-    return data_file(f"{split}.jsonl")
+def _shipped(source: str, split: str) -> Path:
+    if split not in SPLITS:
+        raise UserError(f"the {source} problems have no split '{split}'; use one of {', '.join(SPLITS)}")
+    return data_file(f"{SHIPPED[source]}{split}.jsonl")
 
 
 def _read_jsonl(path: Path) -> Iterator[Problem | None]:

@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rstar_mini.answers import Verdict, compare, contradicts
-from rstar_mini.code_cot import END_ANSWER, END_CODE, STOPS, boxed_answer, computes, output_block, program
+from rstar_mini.code_cot import (
+    END_ANSWER,
+    END_CODE,
+    STOPS,
+    boxed_answer,
+    computes,
+    output_block,
+    own_stdout,
+    program,
+    shown,
+)
 from rstar_mini.policy.base import Caching, Policy, Request, noise_key
 from rstar_mini.ppm.base import Scorer
 from rstar_mini.types import Execution, Node, Problem, Step, Tree
@@ -203,10 +213,11 @@ def fault(step: Step, prefix: Sequence[Step]) -> str:
     verified by a lucky slip of the pen.
     """
     if prefix and prefix[-1].text.endswith(END_CODE):
-        answer, last = boxed_answer(step.text), prefix[-1].execution
+        answer, last = boxed_answer(step.text), prefix[-1]
         if not answer:
             return "no boxed answer"
-        return "boxed is not printed" if last and contradicts(answer, last.stdout) else ""
+        lucky = last.execution and contradicts(answer, own_stdout(last, prefix[:-1]))
+        return "boxed is not printed" if lucky else ""
     if not step.text.endswith(STOPS):
         return "no closing tag"
     if step.text.endswith(END_ANSWER):
@@ -217,7 +228,7 @@ def fault(step: Step, prefix: Sequence[Step]) -> str:
         return ""
     if not computes(program((*prefix, step))):
         return "computes nothing"
-    return "" if step.execution.stdout.strip() else "prints nothing"
+    return "" if own_stdout(step, prefix).strip() else "prints nothing"
 
 
 def finish_step(step: Step, prefix: Sequence[Step]) -> Step | None:
@@ -226,6 +237,7 @@ def finish_step(step: Step, prefix: Sequence[Step]) -> Step | None:
         return None
     if answer := boxed_answer(step.text):
         return replace(step, answer=answer, execution=None)
-    if step.execution and step.text.endswith(END_CODE):
-        return replace(step, output=output_block(step.execution.stdout))
-    return step
+    stdout = own_stdout(step, prefix)
+    if step.text.endswith(END_CODE):
+        return replace(step, output=output_block(stdout))
+    return replace(step, output=shown(stdout)) if stdout.strip() else step
