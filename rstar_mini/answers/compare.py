@@ -12,13 +12,14 @@ from fractions import Fraction
 from functools import lru_cache
 
 from rstar_mini.answers.comparison import UNORDERED, Comparison, Verdict
-from rstar_mini.answers.normalize import PLAIN, normalize
+from rstar_mini.answers.normalize import normalize
 from rstar_mini.answers.read import read, split_name
 from rstar_mini.answers.readings import MATRIX, Based, Group, Number, Reading
 from rstar_mini.answers.times import Time
 
 _CACHED = 2**16
 _MAX_TEXT = 20_000  # characters; longer texts are only compared as they stand
+_FRACTION = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,300}|/0{0,9}[1-9][0-9]{0,300})?")
 
 
 @lru_cache(maxsize=_CACHED)
@@ -34,7 +35,7 @@ def compare(predicted: str, gold: str) -> Verdict:
     Raises:
         UserError: computer algebra is needed and math-verify is not installed.
     """
-    if PLAIN.fullmatch(predicted) and PLAIN.fullmatch(gold) and len(predicted) + len(gold) < _MAX_TEXT // 5:
+    if _FRACTION.fullmatch(predicted) and _FRACTION.fullmatch(gold):
         same = predicted == gold or Fraction(predicted) == Fraction(gold)
         return Verdict.EQUAL if same else Verdict.DIFFERENT
     if max(len(predicted), len(gold)) > _MAX_TEXT:

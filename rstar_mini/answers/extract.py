@@ -105,11 +105,11 @@ def _goes_on(tokens: list[str], place: int) -> bool:
 
 def _stripped(phrase: str) -> str:
     """The right side of a formula, or a number without currency and unit, without what is no part of either."""
-    left, equals, phrase = phrase.replace("≈", "=").rpartition("=")
-    phrase = re.sub(r"\\[()\[\]]|[*`#$\"]+(?=[^0-9A-Za-z]*$)|^[\s*`#$\"]+", "", phrase).strip()
+    _, equals, phrase = phrase.replace("≈", "=").rpartition("=")
+    phrase = re.sub(r"^.*\\(?:boxed|fbox) ?\{|\\[()\[\]]", "", phrase).strip(' *`#$"')
     if not equals:
         phrase = re.sub(r"^[-+] ", "", phrase)  # the mark of a list
-    phrase = phrase.rstrip(".,;:?!* ")
+    phrase = phrase.rstrip('.,;:?!*`$" ')
     for bracket in "()":
         phrase = phrase if is_balanced(phrase) else phrase.strip(bracket)
     if _ROW.fullmatch(phrase):

@@ -44,7 +44,7 @@ _OTHER = re.compile(
 )
 _STARTS = tuple("*/^_&=)]}!")
 _ENDS = tuple("-+*/^_=<>≤≥(&[{,")
-_CHARACTERS = re.compile(r"[\sA-Za-z0-9\\{}()\[\]|^_=<>≤≥∪⏎+\-*/!.,'%&;$]*")
+_CHARACTERS = re.compile(r"[\sA-Za-z0-9\\{}()\[\]|^_=<>≤≥∪⏎·×+\-*/!.,'%&;$]*")
 
 
 # Words are no products of variables: a capital before small letters, and letters before a digit, as in B2 or day 5.

@@ -16,6 +16,8 @@ ROW_END = "⏎"  # stands for the LaTeX line break, which ends a row of a matrix
 UNION, EMPTY = "∪", "\\emptyset"
 _MAX_WRAPS = 40  # boxes, dollar signs and markdown around one answer
 
+_WRAPS = ("\\", "$", "*", "_", "`")
+
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SIGNS = (
@@ -85,6 +87,7 @@ _CHANGES: tuple[tuple[re.Pattern[str], _New], ...] = tuple(
         (r" \^", "^"),
     )
 )
+_UNDRESSED = re.compile(r"(?!.*(?:oo|Set))[A-Za-z0-9 ,.$%/+-]*")  # nothing to change, as in most answers
 # Digits in groups of three, by spaces or apostrophes, that are one number and no row of them.
 _GROUPED = re.compile(
     r"(?<![\w.,/^'])(?<![0-9] )[0-9]{1,3}(?:(?: [0-9]{3})+|(?:'[0-9]{3})+)(?![\w/^']| ?[0-9/]|,[0-9])"
@@ -101,9 +104,11 @@ def normalize(text: str) -> str:
     if "\n" in text and "\\" not in text:  # what a program prints on several lines are several answers
         text = ",".join(text.split("\n"))
     text = re.sub(r"\s+", " ", plain_characters(text))
-    text = _undress(_unwrap(text))
-    for pattern, new in _CHANGES:
-        text = pattern.sub(new, text)
+    text = _unwrap(text)
+    if not _UNDRESSED.fullmatch(text):
+        text = _undress(text)
+        for pattern, new in _CHANGES:
+            text = pattern.sub(new, text)
     text = join_digits(text)
     if "degree" in text and _TRIGONOMETRY.search(text):
         text = _DEGREES.sub(r"(\1*\\pi/180)", text)
@@ -139,6 +144,8 @@ def _vulgar_fraction(found: re.Match[str]) -> str:
 def _unwrap(text: str) -> str:
     """What stands in the maths delimiters, boxes and markdown around the whole text."""
     for _ in range(_MAX_WRAPS):
+        if not text.startswith(_WRAPS) and text.count("$") < 2:
+            break
         inner = _unwrapped(text)
         if inner == text:
             break
@@ -153,7 +160,7 @@ def _unwrapped(text: str) -> str:
     for left, right in ("\\(", "\\)"), ("\\[", "\\]"):
         if text.startswith(left) and text.endswith(right) and text.find(right) == len(text) - 2:
             return text[2:-2].strip()
-    for mark in "**", "__", "*", "`":
+    for mark in "***", "**", "__", "*", "`":
         inner = text[len(mark) : -len(mark)]
         if text.startswith(mark) and text.endswith(mark) and inner.strip() and mark[0] not in inner:
             return inner.strip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from rstar_mini.answers.brackets import is_balanced, is_enclosed, split_items
 from rstar_mini.answers.intervals import read_combination, read_inequality
@@ -132,6 +133,7 @@ def _read_interval(brackets: str, items: tuple[str, ...]) -> Group | None:
     return Group(left + right, items)
 
 
+@lru_cache(maxsize=1024)
 def read_number(text: str) -> Number | None:
     """An exact number with its unit, however it is written, or None."""
     if len(text) > MAX_LENGTH and not (len(text) <= 2 * _MAX_DIGITS and max(map(len, text.split("/"))) <= _MAX_DIGITS):
@@ -140,7 +142,8 @@ def read_number(text: str) -> Number | None:
         return Number(Fraction(text))
     if power := _POWER.fullmatch(text):
         return _read_power(power[1], int(power[2]), int(power[3]))
-    text = re.sub(" +", " ", _FRAC.sub(lambda m: f" {m[1] or m[2]}/{m[3] or m[4]}", text)).strip()
+    if "\\frac" in text:
+        text = re.sub(" +", " ", _FRAC.sub(lambda m: f" {m[1] or m[2]}/{m[3] or m[4]}", text)).strip()
     found = _NUMBER.match(text)
     if not found or (found["sign"] and found["inner"]):
         return None

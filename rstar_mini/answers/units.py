@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rstar_mini.answers.unit_table import (
     COMPOUND,
@@ -20,6 +21,7 @@ from rstar_mini.answers.unit_table import (
 )
 
 _TOKEN = re.compile(r"(?P<word>[^\W\d_]+)(?P<digit>[23](?![0-9]))?|\^ ?(?:\{ ?(-?[0-9]) ?\}|(-?[0-9]))|''|[^\s\w^]")
+_FRACTION = re.compile(r"\\frac ?\{ ?([A-Za-z]+) ?\} ?\{ ?([A-Za-z]+) ?\}")
 _MAX_UNIT = 120  # characters
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS_AFTER = {"squared": 2, "cubed": 3}
@@ -44,11 +46,12 @@ class Unit:
 NO_UNIT = Unit()
 
 
+@lru_cache(maxsize=1024)
 def read_unit(text: str, spaced: bool) -> tuple[Unit, int] | None:
     """The unit that the text after a number is, and the factor of its scale words; None when it may be algebra."""
     if len(text) > _MAX_UNIT:
         return None
-    text, scale = re.sub(r"(?<=\w)'(?=\w)", "", text.replace("per cent", "percent")), 1
+    text, scale = _FRACTION.sub(r"\1/\2", re.sub(r"(?<=\w)'(?=\w)", "", text.replace("per cent", "percent"))), 1
     while (parts := text.split(" ", 1))[0].lower().removesuffix("s") in SCALES:
         scale *= SCALES[parts[0].lower().removesuffix("s")]
         text = parts[1] if len(parts) > 1 else ""

@@ -34,4 +34,4 @@ def same_words(left: str, right: str) -> bool | None:
 
 def has_no_value(text: str) -> bool:
     """True for NaN and for what divides by a zero that stands there: such an answer equals nothing, itself included."""
-    return bool(_NO_VALUE.search(text))
+    return ("0" in text or "nan" in text.lower() or "zoo" in text) and bool(_NO_VALUE.search(text))
