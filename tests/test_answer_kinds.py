@@ -91,7 +91,7 @@ def test_where_kinds_meet(predicted: str, gold: str, verdict: str) -> None:
         ("1," * 9_000 + "1", "1," * 9_000 + "2"),
         (",".join(map(str, range(3000))), ",".join(map(str, range(3000, 0, -1)))),
         (r"\text{" * 3000, r"\frac{" * 3000),
-        ("{" + ",".join("{%d}" % n for n in range(2000)) + "}", "{" + ",".join("{%d}" % -n for n in range(2000)) + "}"),
+        (f"{{{','.join(f'{{{n}}}' for n in range(2000))}}}", f"{{{','.join(f'{{{-n}}}' for n in range(2000))}}}"),
         ("x" * 10**6, "5"),
     ],
     ids="units squares nested parentheses dollars spaces digits list backwards commands sets long".split(),
