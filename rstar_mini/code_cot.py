@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from rstar_mini.answers import extract
 from rstar_mini.types import Step
 
 CODE, END_STEP, END_CODE = "<code>", "<end_of_step>", "<end_of_code>"
@@ -104,16 +105,8 @@ def judged_text(step: Step) -> str:
 
 
 def boxed_answer(text: str) -> str | None:
-    """The content of the last `\\boxed{...}` of an answer step, braces balanced; None when there is none."""
-    start = text.rfind("\\boxed{") if text.endswith(END_ANSWER) else -1
-    if start < 0:
-        return None
-    depth, begin = 1, start + len("\\boxed{")
-    for end in range(begin, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[end], 0)
-        if depth == 0:
-            return text[begin:end].strip()
-    return None
+    """The content of the last box of an answer step, or of the neighbouring boxes there; None when there is none."""
+    return extract.boxed_answer(text.removesuffix(END_ANSWER)) if text.endswith(END_ANSWER) else None
 
 
 def computes(code: str) -> bool:

@@ -13,6 +13,7 @@ import operator
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -21,8 +22,9 @@ from typing import Any
 import sympy
 from math_verify import LatexExtractionConfig, parse, verify
 
-from rstar_mini.answers.worker import CPU_CLOCK, SECONDS
+from rstar_mini.answers.worker import CPU_CLOCK
 
+_MEMORY = 2 * 2**30  # bytes of address space; computer algebra itself takes a tenth of it
 _DIGITS = 60  # of numbers compared numerically
 _TOLERANCE = sympy.Float("1e-40", _DIGITS)  # relative
 _MIN_DIGITS = 4  # significant digits a decimal needs to stand for an irrational number
@@ -56,6 +58,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     for name in "sqrt cbrt exp log sin cos tan cot sec csc asin acos atan sinh cosh tanh factorial binomial Abs floor "
     "ceiling".split()
 } | {"ln": sympy.log, "abs": sympy.Abs}
+_KNOWN = {*_CONSTANTS, *_FUNCTIONS}  # other letters are a product of variables
 _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -71,14 +74,17 @@ def main() -> None:
     """Answer one pair of texts a line: true, false, or null when it cannot be told."""
     logging.disable()  # math-verify warns that its own time limits are off; this process has a better one
     sys.setrecursionlimit(5000)
+    _limit_memory()
     print("ready", flush=True)
     for line in sys.stdin:
-        _limit_cpu(SECONDS)
+        start = time.process_time()
+        predicted, gold, seconds = json.loads(line)
+        _limit_cpu(seconds)
         try:
-            same = _same(*json.loads(line))
-        except Exception:
+            same = _same(predicted, gold)
+        except Exception:  # what memory runs out for is undecided too
             same = None
-        print(json.dumps(same), flush=True)
+        print(json.dumps([same, time.process_time() - start]), flush=True)
 
 
 def _same(predicted: str, gold: str) -> bool | None:
@@ -99,8 +105,10 @@ def _same_value(left: sympy.Expr, right: sympy.Expr) -> bool | None:
     Those that agree for positive values only (x and |x|) are left open, since a problem may or may not say so.
     """
     symbols = sorted(left.free_symbols | right.free_symbols, key=str)
-    if left == right or not symbols:
-        return left == right or _same_number(left, right)
+    if not symbols:
+        return _same_number(left, right)
+    if left == right:
+        return True
     if len(symbols) > len(_SAMPLES):
         return None
     seen: list[bool] = []
@@ -116,7 +124,11 @@ def _same_value(left: sympy.Expr, right: sympy.Expr) -> bool | None:
 
 
 def _same_number(left: sympy.Expr, right: sympy.Expr) -> bool | None:
+    if any(side.has(sympy.zoo, sympy.nan) for side in (left, right)):
+        return False  # what has no value equals nothing
     a, b = left.evalf(_DIGITS), right.evalf(_DIGITS)
+    if any(side.has(sympy.zoo, sympy.nan) for side in (a, b)):
+        return False
     if not (a.is_finite and b.is_finite):  # infinity, or what has no value
         return bool(a == b) if a.is_number and b.is_number else None
     size, rational = max(abs(a), abs(b)), left.is_rational and right.is_rational
@@ -147,6 +159,7 @@ def _parse_simple(text: str) -> Any:
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != text.replace(" ", ""):
         return None
+    tokens = [part for token in tokens for part in ([token] if token in _KNOWN or not token.isalpha() else token)]
     joined = tokens[:1]
     for last, token in pairwise(tokens):
         if (last == ")" or last[-1].isalnum()) and (token == "(" or token[0].isalpha()) and last not in _FUNCTIONS:
@@ -196,6 +209,16 @@ def _rounds(text: str, other: Any) -> bool:
     if not (isinstance(other, sympy.Expr) and other.is_real and other.is_rational is False):
         return False
     return bool(abs(other - sympy.Rational(text)) <= sympy.Rational(1, 2 * 10 ** len(decimal[2])))
+
+
+def _limit_memory() -> None:
+    """Bound what a number such as 9^9^9 may take; without effect where the system has no such limit."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    except (ImportError, ValueError, OSError):  # Windows; macOS; or a lower limit stands already
+        return
 
 
 def _limit_cpu(seconds: float) -> None:

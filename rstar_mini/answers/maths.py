@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from rstar_mini.answers.read import is_balanced
+from rstar_mini.answers.brackets import is_balanced
 
 
 class Kind(StrEnum):
@@ -32,19 +32,25 @@ _PRIMITIVES = frozenset(
 )
 _NAMES = frozenset(
     """
-    sqrt cbrt sin cos tan cot sec csc asin acos atan sinh cosh tanh arcsin arccos arctan log exp factorial binomial
-    floor ceiling Abs conjugate alpha beta gamma theta delta lambda sigma omega matrix pmatrix bmatrix vmatrix cases
-    infinity
+    sqrt cbrt ln lg sin cos tan cot sec csc asin acos atan sinh cosh tanh arcsin arccos arctan log exp factorial
+    binomial floor ceiling Abs conjugate alpha beta gamma theta delta lambda sigma omega matrix pmatrix bmatrix vmatrix
+    cases infinity
     """.split()
 )
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _OTHER = re.compile(
     r"^[^A-Za-z0-9]*$|\$\$|!!!|__|//|\(\s*\)|[-+]\s*[-+]\s*[-+]|[*/^_]\s*[*/^_]\s*[*/^_]|/\s*0(?![.\d])"
-    r"|\\(?:frac|sqrt)\s*\{\s*\}|\\frac\s*\{[^{}]*\}$|[A-Za-z]\s*\.\s*[A-Za-z]|%[A-Za-z]"
+    r"|(?<![_0-9])[0-9]++ [0-9]|\\(?:frac|sqrt)\s*\{\s*\}|\\frac\s*\{[^{}]*\}$|[A-Za-z]\s*\.\s*[A-Za-z]|%[A-Za-z]"
 )
 _STARTS = tuple("*/^_&=)]}!")
 _ENDS = tuple("-+*/^_=<>≤≥(&[{,")
-_CHARACTERS = re.compile(r"[\sA-Za-z0-9\\{}()\[\]|^_=<>≤≥∪⏎+\-*/!.,:'%&;$]*")
+_CHARACTERS = re.compile(r"[\sA-Za-z0-9\\{}()\[\]|^_=<>≤≥∪⏎·×+\-*/!.,'%&;$]*")
+
+
+# Words are no products of variables: a capital before small letters, and letters before a digit, as in B2 or day 5.
+_WORD = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]{2,}(?![A-Za-z])")
+_NUMBERED = re.compile(r"(?<![A-Za-z\\])(?!(?<=[0-9.])[eE][0-9])([A-Za-z]+) ?[0-9]")
+_SHORT_WORDS = frozenset("yes no odd all any one two six ten".split())
 
 
 def kind(text: str) -> Kind:
@@ -60,6 +66,9 @@ def kind(text: str) -> Kind:
         or text.startswith(_STARTS)
         or text.endswith(_ENDS)
         or any(name not in _NAMES for name in names)
+        or text.lower() in _SHORT_WORDS
+        or any(word not in _NAMES for word in _WORD.findall(text))
+        or any(word not in _NAMES for word in _NUMBERED.findall(text))
         or not is_balanced(text)
     ):
         return Kind.OTHER

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rstar_mini.answers import Verdict, compare
-from rstar_mini.answers.free_text import said_answer
+from rstar_mini.answers.extract import said_answer
 from rstar_mini.evaluation.systems import Outcome
 from rstar_mini.policy import Policy, Request
 from rstar_mini.policy.base import Propose

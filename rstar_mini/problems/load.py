@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rstar_mini.code_cot import CODE, END_ANSWER, boxed_answer
+from rstar_mini.answers.extract import boxed_answer, marked_answer
+from rstar_mini.code_cot import CODE
 from rstar_mini.errors import UserError
 from rstar_mini.paths import data_file
 from rstar_mini.problems.sets import BOXED, SETS, Columns, config_of, fitting
@@ -114,7 +115,8 @@ def _unanswered(row: dict[str, Any]) -> bool:
     """Whether the row says itself that it has no final answer; see `read_problems`."""
     columns = fitting(tuple(row))
     has_place = columns.answer in row or columns.solution in row
-    return has_place and not row.get(columns.answer) and not _final_answer(row, columns)
+    answer = row.get(columns.answer)
+    return has_place and (not answer or _is_nan(answer)) and not _final_answer(row, columns)
 
 
 def _row(line: str, place: str) -> dict[str, Any]:
@@ -178,8 +180,13 @@ def _problem(row: dict[str, Any], default_id: str, place: str) -> Problem:
 
 
 def _text(value: object) -> str:
-    """Strings and numbers as stripped text; anything else counts as missing."""
-    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    """Strings and numbers as stripped text; anything else counts as missing, and so does NaN."""
+    text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    return "" if _is_nan(text) else text
+
+
+def _is_nan(value: object) -> bool:
+    return str(value).strip().lower() == "nan"
 
 
 def _final_answer(row: dict[str, Any], columns: Columns) -> str:
@@ -188,18 +195,13 @@ def _final_answer(row: dict[str, Any], columns: Columns) -> str:
     if columns.listed and isinstance(answer, list):
         return ", ".join(_text(item).strip("$") for item in answer)
     if "####" in _text(answer):
-        return _after("####", _text(answer)).replace(",", "")
+        return marked_answer(_text(answer), "####")
     return _text(answer) or _stated(_text(row.get(columns.solution)), columns.mark)
 
 
 def _stated(solution: str, mark: str) -> str:
     """The final answer that a worked solution states."""
-    return (boxed_answer(solution + END_ANSWER) or "") if mark == BOXED else _after(mark, solution)
-
-
-def _after(mark: str, text: str) -> str:
-    """What follows the last `mark`."""
-    return text.rpartition(mark)[2].strip() if mark in text else ""
+    return (boxed_answer(solution) or "") if mark == BOXED else marked_answer(solution, mark)
 
 
 def _level(value: object) -> int | None:
