@@ -13,7 +13,7 @@ from rstar_mini.code_cot import split_steps, write_solution
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.claims import Claim, Verdict
 from rstar_mini.evaluation.systems import Outcome, Samples, score_ends
-from rstar_mini.experiments import NAMES, experiments, policies, reproduce, scaling, side_by_side
+from rstar_mini.experiments import NAMES, experiments, policies, reproduce, scaling, side_by_side, worlds
 from rstar_mini.experiments.page import page_files
 from rstar_mini.experiments.preferences import any_prefix
 from rstar_mini.experiments.reflection import abandoned, kind
@@ -206,6 +206,7 @@ def test_all_experiments_leave_results_and_a_page_and_go_on(tmp_path, monkeypatc
     """Two seeds of a small run, one after the other; the second time nothing is measured again."""
     monkeypatch.setattr(side_by_side, "worth_it", lambda *_: False)  # or the other processes would pretrain in earnest
     monkeypatch.setattr(policies, "PRETRAINING", policies.PRETRAINING.model_copy(update={"epochs": 0.01}))
+    monkeypatch.setattr(worlds, "PROBLEMS", 2)
     changes = [part for change in [*SMALL, "evaluation.limit=4"] for part in ("--set", change)]
     command = ["reproduce", "all", "--run", str(tmp_path / "a"), "--seeds", "2", "--limit", "6", *changes]
     told = CliRunner().invoke(app, command)

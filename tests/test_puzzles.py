@@ -10,6 +10,7 @@ import pytest
 from rstar_mini.code_cot import END_STEP, own_stdout, program, split_steps
 from rstar_mini.paths import data_file
 from rstar_mini.problems import load_problems
+from rstar_mini.problems.puzzles.__main__ import main
 from rstar_mini.problems.puzzles.follow import Follower, read_puzzles
 from rstar_mini.problems.puzzles.generate import (
     DECISIONS,
@@ -19,8 +20,8 @@ from rstar_mini.problems.puzzles.generate import (
     SPLITS,
     WANTED_LUCK,
     draw,
-    generate_puzzles,
     tell,
+    write_puzzles,
 )
 from rstar_mini.problems.puzzles.puzzle import Puzzle, write_play
 from rstar_mini.problems.puzzles.solver import Solver
@@ -122,18 +123,20 @@ def test_held_out_phrasings_are_in_the_test_split_alone(problems):
     assert tested <= trained
 
 
-def test_the_shipped_files_begin_as_the_generator_makes_them(monkeypatch: pytest.MonkeyPatch):
+def test_the_shipped_files_begin_as_the_command_writes_them(monkeypatch: pytest.MonkeyPatch, tmp_path):
     monkeypatch.setattr("rstar_mini.problems.puzzles.generate.SPLITS", {"train": 30})
-    (made,) = generate_puzzles(0).values()
-    shipped = data_file("puzzles-train.jsonl").read_text(encoding="utf-8").splitlines()[:30]
-    assert [json.dumps(row, ensure_ascii=False) for row in made] == shipped
+    monkeypatch.setattr("sys.argv", ["puzzles", "--out", str(tmp_path / "new")])
+    main()
+    shipped = data_file("puzzles-train.jsonl").read_text(encoding="utf-8")
+    assert shipped.startswith((tmp_path / "new" / "puzzles-train.jsonl").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
-def test_the_shipped_files_are_what_the_generator_makes():
-    for split, rows in generate_puzzles(0).items():
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        assert text == data_file(f"puzzles-{split}.jsonl").read_text(encoding="utf-8")
+def test_the_shipped_files_are_what_the_command_writes(tmp_path):
+    write_puzzles(tmp_path, 0)
+    for split in SPLITS:
+        name = f"puzzles-{split}.jsonl"
+        assert (tmp_path / name).read_bytes() == data_file(name).read_bytes()
 
 
 def test_families_and_levels_come_equally_often(problems):

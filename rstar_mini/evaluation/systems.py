@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rstar_mini.policy import Policy
-from rstar_mini.ppm.scorer import PPMScorer
+from rstar_mini.ppm.base import Judge
 from rstar_mini.recipes.schema import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, Selection, choose, is_right, sample, search
@@ -62,7 +62,7 @@ def evaluation_budget(recipe: Recipe) -> Budget:
 def evaluate(
     problems: Sequence[Problem],
     policy: Policy,
-    ppm: PPMScorer | None,
+    ppm: Judge | None,
     box: Sandbox,
     recipe: Recipe,
     seed: str,
@@ -70,7 +70,7 @@ def evaluate(
 ) -> dict[str, Outcome]:
     """Every system on a shard of problems; without a PPM (the base), vote samples what round 1's would."""
 
-    def expander(name: str, scorer: PPMScorer | None = None) -> Expander:
+    def expander(name: str, scorer: Judge | None = None) -> Expander:
         return Expander(policy, box, scorer, f"{seed}/{name}", ground_truth=False)
 
     alone = greedily(problems, expander("greedy"), recipe)
@@ -99,7 +99,7 @@ def any_right(problems: Sequence[Problem], expander: Expander, n: int, recipe: R
     return Outcome(list(map(float, right)), sum(tree.tokens for tree in trees), n)
 
 
-def guided_search(problems: Sequence[Problem], expander: MakeExpander, ppm: PPMScorer, recipe: Recipe) -> Outcome:
+def guided_search(problems: Sequence[Problem], expander: MakeExpander, ppm: Judge, recipe: Recipe) -> Outcome:
     """PPM-guided MCTS: `trajectories` trees a problem, of each one trajectory, and a choice among these."""
     how, grown = Selection(recipe.evaluation.selection), GuidedTrees(problems, expander, ppm, recipe)
     return grown.until(recipe.evaluation.trajectories).outcome(how)
@@ -108,7 +108,7 @@ def guided_search(problems: Sequence[Problem], expander: MakeExpander, ppm: PPMS
 class GuidedTrees:
     """Trees of PPM-guided MCTS for the same problems, one after the other, and the tokens that they took."""
 
-    def __init__(self, problems: Sequence[Problem], expander: MakeExpander, ppm: PPMScorer, recipe: Recipe) -> None:
+    def __init__(self, problems: Sequence[Problem], expander: MakeExpander, ppm: Judge, recipe: Recipe) -> None:
         self.problems, self.expander, self.ppm, self.budget = problems, expander, ppm, evaluation_budget(recipe)
         self.grown: list[list[Tree]] = []
         self.tokens = 0
@@ -148,7 +148,7 @@ class Samples:
         name: str,
         recipe: Recipe,
         per_sample: int,
-        judge: PPMScorer | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.problems, self.expander, self.name, self.recipe, self.judge = problems, expander, name, recipe, judge
         self.per_sample = per_sample
@@ -173,7 +173,7 @@ class Samples:
         return Outcome(chosen_right(self.problems, self.drawn, how), self.tokens, self.count)
 
 
-def score_ends(trees: Sequence[Tree], judge: PPMScorer) -> int:
+def score_ends(trees: Sequence[Tree], judge: Judge) -> int:
     """Score every whole solution; returns the tokens that the judge read for it, what samples share only once."""
     before = judge.cache.forwarded
     level = [(tree.problem, tree.root) for tree in trees if tree.root.children]

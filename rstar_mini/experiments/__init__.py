@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from rstar_mini.experiments.lab import Lab
     from rstar_mini.experiments.results import Findings, Result
 
-NAMES = ("rounds", "ppm", "data", "judges", "policies", "scaling", "reflection", "uct", "preferences", "writing")
+NAMES = (
+    "rounds",
+    "ppm",
+    "data",
+    "judges",
+    "policies",
+    "scaling",
+    "reflection",
+    "uct",
+    "preferences",
+    "writing",
+    "worlds",
+)
 Experiment = Callable[["Lab"], "Findings"]
 
 
@@ -32,6 +44,7 @@ def experiments() -> dict[str, tuple[str, tuple[int, ...], Experiment]]:
         rounds,
         scaling,
         uct,
+        worlds,
         writing,
     )
 
@@ -46,6 +59,7 @@ def experiments() -> dict[str, tuple[str, tuple[int, ...], Experiment]]:
         "uct": (uct.TITLE, uct.TABLES, uct.uct),
         "preferences": (preferences.TITLE, preferences.TABLES, preferences.preferences),
         "writing": (writing.TITLE, writing.TABLES, writing.writing),
+        "worlds": (worlds.TITLE, worlds.TABLES, worlds.worlds),
     }
 
 

@@ -14,3 +14,18 @@ class Scorer(Protocol):
     def score(self, siblings: Sequence[tuple[Problem, tuple[Step, ...], Sequence[Step]]]) -> list[list[float]]:
         """For each (problem, prefix, candidate next steps): one score for each candidate."""
         ...
+
+
+class Reads(Protocol):
+    """What counts the tokens that a model has read."""
+
+    forwarded: int
+
+
+class Judge(Scorer, Protocol):
+    """A scorer whose reading is counted, so that systems can be compared at equal tokens."""
+
+    @property
+    def cache(self) -> Reads:
+        """Counts what was read."""
+        ...

@@ -9,7 +9,6 @@ from random import Random
 
 from rstar_mini.errors import UserError
 from rstar_mini.problems.families import FAMILIES
-from rstar_mini.problems.puzzles.generate import generate_puzzles
 from rstar_mini.problems.story import NAMES, DeadEndError, Story
 from rstar_mini.types import Problem
 
@@ -76,10 +75,8 @@ def _fresh(family: str, level: int, rng: Random, heldout: bool, taken: set[str])
 
 
 def write_splits(folder: Path, seed: int) -> None:
-    """Write `train.jsonl`, `validation.jsonl`, `test.jsonl`, and the same of the puzzles, into `folder`."""
+    """Write `train.jsonl`, `validation.jsonl` and `test.jsonl` into `folder`, which is made if missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {split: [problem.to_json() for problem in problems] for split, problems in generate_splits(seed).items()}
-    rows |= {f"puzzles-{split}": puzzles for split, puzzles in generate_puzzles(seed).items()}
-    for name, each in rows.items():
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in each)
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
+    for split, problems in generate_splits(seed).items():
+        lines = (json.dumps(problem.to_json(), ensure_ascii=False) + "\n" for problem in problems)
+        (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -36,6 +38,14 @@ def generate_puzzles(seed: int) -> dict[str, list[dict[str, Any]]]:
     taken: set[tuple[str | int, ...]] = set()
     solvers = {name: Solver(family) for name, family in FAMILIES.items()}
     return {split: _split(split, size, seed, taken, solvers) for split, size in SPLITS.items()}
+
+
+def write_puzzles(folder: Path, seed: int) -> None:
+    """Write `puzzles-train.jsonl` and the other splits into `folder`, which is made if missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, rows in generate_puzzles(seed).items():
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (folder / f"puzzles-{split}.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def _split(
