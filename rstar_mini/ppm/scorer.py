@@ -20,12 +20,16 @@ from rstar_mini.types import Problem, Step
 if TYPE_CHECKING:
     from rstar_mini.adapters import View
 
+PAST_END = -1.0  # the score of a step for which the model has no positions: search cannot go on from it
 Siblings = tuple[Problem, tuple[Step, ...], Sequence[Step]]
 
 
 @dataclass(slots=True)
 class _Family:
-    """Siblings to read: nodes of `trie`, those of the prefix that are not known yet, and those of each candidate."""
+    """Siblings to read: nodes of `trie`, those of the prefix that are not known yet, and those of each candidate.
+
+    A candidate without nodes is longer than the model can read.
+    """
 
     trie: Trie
     trunk: list[int]
@@ -66,13 +70,14 @@ class PPMScorer:
 
     def _score(self, siblings: Sequence[Siblings]) -> list[list[float]]:
         families = [self._family(each) for each in siblings]
-        scores: list[list[float]] = [[] for _ in siblings]
-        for batch in self.cache.batches([family.trie for family in families]):
+        scores = [[PAST_END for _ in family.paths] for family in families]
+        read = [i for i, family in enumerate(families) if any(family.paths)]
+        for batch in ([read[i] for i in part] for part in self.cache.batches([families[i].trie for i in read])):
             rows, hidden = self.cache.read([families[i].trie for i in batch])
             values = reward(self.head(hidden))[:, 0].tolist()
             first = 0
             for row, i in enumerate(batch):
-                scores[i] = [round(values[first + path[-1]], 6) for path in families[i].paths]
+                scores[i] = [round(values[first + path[-1]], 6) if path else PAST_END for path in families[i].paths]
                 first += len(families[i].trie.tokens)
                 self._keep(siblings[i], families[i], rows, row)
         return scores
@@ -82,8 +87,11 @@ class PPMScorer:
         problem, prefix, steps = siblings
         place = self.cache.locate(problem, prefix)
         trie = Trie(place.segment)
-        trunk = trie.add(place.pending)
-        paths = [trie.add(self.cache.encode(step.text), len(trunk) - 1) for step in steps]
+        texts = [self.cache.encode(step.text, goes_on=True) for step in steps]
+        texts = [tokens if self.cache.fits(place.length + len(tokens)) else () for tokens in texts]
+        trunk = trie.add(place.pending) if any(texts) else []
+        paths = [trie.add(tokens, len(trunk) - 1) for tokens in texts]
+        self.cache.past_end += texts.count(())
         self.cache.unique += len(trie.tokens) - len(trunk)
         return _Family(trie, trunk, paths)
 
@@ -96,6 +104,6 @@ class PPMScorer:
             if not prefix:
                 self.cache.remember(problem, prefix, Place(segment, ()))
         for step, path in zip(steps, family.paths, strict=True):
-            if not step.text.endswith(END_ANSWER):
+            if path and not step.text.endswith(END_ANSWER):
                 own = self.cache.segment(segment, rows.read(row, [start + node for node in path]))
                 self.cache.remember(problem, (*prefix, step), Place(own, ()))

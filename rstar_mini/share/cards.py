@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from rstar_mini.evolution.run import Run
+from rstar_mini.problems.files import is_local
 from rstar_mini.problems.load import hub_name
 from rstar_mini.problems.sets import SETS
 from rstar_mini.recipes import Recipe
@@ -132,7 +133,7 @@ def publishable(recipe: Recipe) -> Recipe:
 
 
 def _file_name(source: str) -> str:
-    return Path(source).name if source.endswith(".jsonl") or Path(source).is_dir() else source
+    return Path(source).name if is_local(source) else source
 
 
 def base_on_hub(base: str) -> str | None:
