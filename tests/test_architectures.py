@@ -9,7 +9,7 @@ import transformers as library
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from rstar_mini.errors import UserError
-from rstar_mini.models import load_base
+from rstar_mini.models import load_base, no_four_bits
 from rstar_mini.policy import Request
 from rstar_mini.policy.prefix_cache import Place, PrefixCache, Trie
 from rstar_mini.policy.transformers_policy import TransformersPolicy
@@ -22,6 +22,7 @@ README = Path(__file__).parents[1] / "README.md"
 PROBLEM = Problem("p", "Tom has 3 boxes with 8 pens in each box. How many pens does Tom have now?", "24")
 STEPS = tuple(Step(f"\n# Count the pens of box {i}\nall_{i} = {i} * 8 + {i}\n<end_of_step>") for i in range(8))
 WINDOW = 24
+NO_BITS = no_four_bits()
 
 SIZES: dict[str, Any] = {
     "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 4, "num_attention_heads": 4,
@@ -196,10 +197,11 @@ def test_what_is_not_honoured_is_refused_wherever_it_is_searched(base):
         TransformersPolicy(model, tokenizer, Prompt()).propose([Request(PROBLEM, (), 1, 0)], 1.0)
 
 
-def test_the_comparison_leaves_a_base_and_chance_as_they_were(base, tmp_path):
+@pytest.mark.parametrize("four_bits", [False, pytest.param(True, marks=pytest.mark.skipif(NO_BITS, reason=NO_BITS))])
+def test_the_comparison_leaves_a_base_and_chance_as_they_were(base, tmp_path, four_bits):
     folder = saved("Phi3", WINDOWS["Phi3"] | {"sliding_window": 31}, base[1], tmp_path / "base")
     torch.manual_seed(5)
-    model, _ = load_base(str(folder))
+    model, _ = load_base(str(folder), four_bits=four_bits)
     drawn = torch.rand(3)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(3), drawn)

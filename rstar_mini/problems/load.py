@@ -221,6 +221,8 @@ def _level(value: object, place: str) -> int | None:
     Raises:
         UserError: it is no level, such as a number of many digits.
     """
+    if value != value:  # NaN, which stands for none in tables
+        return None
     if isinstance(value, float):
         if not 0 <= value <= _MAX_LEVEL:
             raise UserError(f"{place}: the level {value:g} is not from 0 to {_MAX_LEVEL}; mend or remove it")

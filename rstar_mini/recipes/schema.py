@@ -45,7 +45,7 @@ class Problems(Section):
     path: Named = Field(
         "generated",
         description="'generated', a known set such as gsm8k (rstar_mini/problems/sets.py), a JSONL file with question "
-        "and answer, or a Hub data set",
+        "and answer, or a Hub data set; a file may end in .json or .parquet, too",
     )
     split: str = Field("train", description="split of a generated, known or Hub data set")
     limit: PositiveInt | None = Field(None, description="use the first so many problems")
@@ -85,7 +85,11 @@ class Synthesis(Section):
 class PolicySettings(Section):
     """The language model that writes steps."""
 
-    base: Named = Field("tiny", description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name")
+    base: Named = Field(
+        "tiny",
+        description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name; README says of which "
+        'architectures ("Architectures")',
+    )
     prompt: Literal["plain", "paper", "chat"] = Field(
         "plain", description="template of the prompt; 'chat' is the one that comes with the model"
     )
