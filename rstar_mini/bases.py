@@ -62,6 +62,8 @@ def _objections(config: PreTrainedConfig) -> Iterator[str]:
         yield "it is an encoder, and search needs a causal language model"
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         yield "transformers has no causal language model of this kind"
+    if kind := (getattr(config, "quantization_config", None) or {}).get("quant_method"):
+        yield f"its weights are quantised ({kind}), and training needs those before; policy.tuning qlora quantises them"
     if others := sorted(set(getattr(config, "layer_types", None) or ()) - _KNOWN_LAYERS):
         yield f"it has layers of kinds that search does not know: {', '.join(others)}"
     if not isinstance(getattr(config, "num_attention_heads", None), int):

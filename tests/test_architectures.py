@@ -53,7 +53,8 @@ TRIED = {
     "OLMo 2": ("Olmo2", SIZES),
     "OLMo 3 with windows": ("Olmo3", SIZES | MIXED),
     "Starcoder 2 with a window": ("Starcoder2", WINDOWS["Mistral"]),
-    "Granite": ("Granite", SIZES),
+    "Granite with scaled logits": ("Granite", SIZES | {"logits_scaling": 8.0}),
+    "Cohere with scaled logits": ("Cohere", SIZES | {"logit_scale": 0.0625}),
     "SmolLM3": ("SmolLM3", SIZES),
     "GPT-2": ("GPT2", GPT2),
     "GPT-NeoX, Pythia": ("GPTNeoX", NEOX),
@@ -113,7 +114,9 @@ def test_readme_tells_which_architectures_are_honoured(base, tmp_path):
     assert "\n".join(table) in README.read_text("utf-8"), "\n".join(table)
 
 
-@pytest.mark.parametrize("name", ["Gemma 2", "gpt-oss", "StableLM", "Mamba", "T5", "BERT"])
+@pytest.mark.parametrize(
+    "name", ["Gemma 2", "gpt-oss", "StableLM", "Mamba", "T5", "BERT", "Granite with scaled logits"]
+)
 def test_what_cannot_be_honoured_is_refused_in_one_line(base, name, tmp_path):
     assert verdict(saved(*TRIED[name], base[1], tmp_path / "base")).startswith("refused: it")
 

@@ -100,6 +100,15 @@ def test_code_of_others_is_never_asked_for(tmp_path):
         plan(load_recipe("tiny", [f"policy.base={folder}"]), "cpu")
 
 
+def test_quantised_weights_are_refused(tmp_path):
+    folder = base_folder(tmp_path / "base")
+    made = json.loads((folder / "config.json").read_text()) | {
+        "quantization_config": {"quant_method": "gptq", "bits": 4}
+    }
+    (folder / "config.json").write_text(json.dumps(made))
+    assert "its weights are quantised (gptq)" in refused(folder)
+
+
 def test_a_file_is_no_base(tmp_path):
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     with pytest.raises(UserError, match="is a file; give the folder"):
@@ -143,7 +152,7 @@ def test_texts_begin_as_the_tokenizer_begins_them():
     assert encode("<s>How many?") == encode("How many?")  # as a chat template writes it
     step = Step(pieces[1])
     assert encode_trajectory(encode, pieces[0], [step], True)["input_ids"] == encode.joined(pieces)
-    pair = Pair(Problem("p", "How many?", "1"), "", pieces[1], pieces[1].replace("1", "2"), 1.0)
+    pair = Pair(Problem("p", "How many?", "1"), "", pieces[1], pieces[1].replace("1", "2"), 1.0, 1.0, -1.0)
     assert encode_pair(encode, Prompt(), pair)["chosen_ids"] == encode.joined(pieces)
 
 
@@ -211,8 +220,8 @@ def test_plan_warns_of_few_positions(tmp_path):
 
 def test_the_positions_of_a_longrope_end_where_its_rotation_changes():
     rope = {"rope_type": "longrope", "rope_theta": 1e4, "long_factor": [4.0] * 8, "short_factor": [1.0] * 8}
-    rope |= {"original_max_position_embeddings": 512}
-    made = config("Phi3", SIZES | {"max_position_embeddings": 4096, "rope_parameters": rope}, 100)
+    limits = {"max_position_embeddings": 4096, "original_max_position_embeddings": 512}
+    made = config("Phi3", SIZES | limits | {"rope_parameters": rope}, 100)
     assert last_position(made) == 512 and last_position(config("Llama", SIZES, 100)) == 2048
 
 

@@ -48,7 +48,7 @@ def test_ids_that_come_twice_are_refused(tmp_path):
         ('{"question": "2 + 2?", "answer": "4", "id": "\\ud800"}', "half a character"),
         ('{"question": "2 + 2?", "answer": "4", "type": "\\ud800", "family": "\\ud801"}', "half a character"),
         ('{"question": "2 + 2?", "answer": "4", "level": "' + "9" * 5000 + '"}', "a level of 5000 digits"),
-        ('{"question": "2 + 2?", "answer": "4", "level": 1e300}', "is not from 0 to 999"),
+        ('{"question": "2 + 2?", "answer": "4", "level": 1e300}', "is not from 0 to 999999"),
         ('{"question": "2 + 2?", "answer": "4", "level": ' + "9" * 5000 + "}", "digits"),
         ('{"question": "2 + 2?", "answer": "4", "other": ' + "[" * 200_000 + "]" * 200_000 + "}", "nested too deep"),
         (

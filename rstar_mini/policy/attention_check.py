@@ -84,6 +84,9 @@ def _compare(model: PreTrainedModel, ids: Tensor) -> None:
         half = len(ids) // 2
         if _distance(_own(decoder, ids[:half], "eager"), own[:half]) > allowed:
             raise UserError("what it computes for a token hangs on later tokens, as in an encoder")
+        made = model.get_output_embeddings()(own)
+        if _distance(made, _tried(lambda: model(ids[None], use_cache=False).logits[0], "a plain text")) > allowed:
+            raise UserError("its logits are scaled or capped behind its head, which search does not do")
         ways: dict[str, Callable[[], Tensor]] = {
             "search": partial(_searched, decoder, ids),
             "PPM training": partial(_paired, decoder, ids),

@@ -16,7 +16,7 @@ from rstar_mini.problems.sets import BOXED, SETS, Columns, config_of, fitting
 from rstar_mini.types import Problem
 
 GENERATED = ("train", "validation", "test")
-_MAX_LEVEL = 999
+_MAX_LEVEL = 999_999
 INSTEAD = "use 'generated' or a .jsonl file with 'question' and 'answer'"
 
 
