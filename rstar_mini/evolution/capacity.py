@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from rstar_mini.files import read_json
-from rstar_mini.policy.tree_attention import kv_shape
+from rstar_mini.policy.rows import kv_shape
 from rstar_mini.recipes.schema import PolicySettings
 
 FILE = "capacity.json"

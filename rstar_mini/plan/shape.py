@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 from rstar_mini.bases import last_position, read_config
 from rstar_mini.files import read_json
 from rstar_mini.hub import Repo
-from rstar_mini.policy.tree_attention import kv_shape
+from rstar_mini.policy.rows import kv_shape
 
 NF4_BYTES = 0.5 + (1 + 4 / 256) / 64  # of a weight: 4 bits, a scale of 8 bits for 64, and one of 32 bits for 256 scales
 

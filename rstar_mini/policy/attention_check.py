@@ -19,7 +19,8 @@ from transformers.utils import logging
 
 from rstar_mini.bases import last_position, refused
 from rstar_mini.errors import UserError
-from rstar_mini.policy.tree_attention import NAME, Lead, Rows, feed_forward, kv_shape
+from rstar_mini.policy.rows import Rows, kv_shape
+from rstar_mini.policy.tree_attention import NAME, Lead, feed_forward
 from rstar_mini.policy.windows import windowed
 
 TOKENS, FEW_TOKENS, WINDOW = 200, 64, 16

@@ -23,7 +23,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.bases import last_position
-from rstar_mini.policy.tree_attention import NAME, Lead, Rows, feed_forward, kv_shape
+from rstar_mini.policy.rows import Rows, kv_shape
+from rstar_mini.policy.tree_attention import NAME, Lead, feed_forward
 from rstar_mini.prompts import Prompt
 from rstar_mini.tokens import cached_encoder
 from rstar_mini.types import Problem, Step

@@ -18,8 +18,8 @@ from rstar_mini.policy.base import Propose, Request
 from rstar_mini.policy.end_of_step import EndOfStep
 from rstar_mini.policy.memory import smaller
 from rstar_mini.policy.prefix_cache import EMPTY, Place, PrefixCache, Segment, Trie, common
+from rstar_mini.policy.rows import Rows
 from rstar_mini.policy.sampling import draw
-from rstar_mini.policy.tree_attention import Rows
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
 

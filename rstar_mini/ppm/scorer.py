@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rstar_mini.code_cot import END_ANSWER
 from rstar_mini.policy.memory import smaller
 from rstar_mini.policy.prefix_cache import Place, PrefixCache, Trie
-from rstar_mini.policy.tree_attention import Rows
+from rstar_mini.policy.rows import Rows
 from rstar_mini.ppm.model import reward
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
