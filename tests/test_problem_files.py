@@ -204,7 +204,7 @@ def test_a_file_that_changed_under_a_run_is_refused(tmp_path):
             rstar_mini.evolve("tiny", tmp_path / "run", 1, changes, Until("round 1: search"))
 
     go_on()
-    lines(mine, [ROWS[4], *rows])  # a row put in front
+    lines(mine, [{"question": "How many wheels have 3 cars?", "answer": "12"}, *rows])  # a row put in front
     with pytest.raises(UserError, match="training problems: 8 before, 9 now, and the first that differs is number 1"):
         go_on()
     lines(mine, [*rows[:5], rows[5] | {"answer": "17"}, *rows[6:]])
