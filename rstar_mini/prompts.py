@@ -8,8 +8,6 @@ from datetime import datetime, tzinfo
 from typing import Any
 from unittest.mock import patch
 
-from transformers.utils import chat_template_utils
-
 from rstar_mini.code_cot import write_solution
 from rstar_mini.errors import UserError
 
@@ -142,6 +140,8 @@ def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]]) -> str:
     Raises:
         UserError: the template fails, as those do that ask for a system message.
     """
+    from transformers.utils import chat_template_utils
+
     messages = [{"role": role, "content": content} for role, content in turns]
     try:
         with patch.object(chat_template_utils, "datetime", _OneDay):

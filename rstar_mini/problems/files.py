@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import metadata_load
-
 from rstar_mini.errors import UserError
 
 ENDINGS = (".jsonl", ".json", ".parquet")
@@ -127,6 +125,8 @@ def check_card(folder: Path) -> None:
 
 def _data_files(card: Path) -> Iterator[str]:
     """All paths of the configurations in a data set's card."""
+    from huggingface_hub import metadata_load
+
     try:
         about = metadata_load(card) if card.suffix == ".md" else _yaml(card)
     except Exception as error:  # of the YAML, or of the text around it
