@@ -200,7 +200,9 @@ def test_what_is_not_honoured_is_refused_wherever_it_is_searched(base):
         TransformersPolicy(model, tokenizer, Prompt()).propose([Request(PROBLEM, (), 1, 0)], 1.0)
 
 
-@pytest.mark.parametrize("four_bits", [False, pytest.param(True, marks=pytest.mark.skipif(NO_BITS, reason=NO_BITS))])
+@pytest.mark.parametrize(
+    "four_bits", [False, pytest.param(True, marks=pytest.mark.skipif(bool(NO_BITS), reason=NO_BITS))]
+)
 def test_the_comparison_leaves_a_base_and_chance_as_they_were(base, tmp_path, four_bits):
     folder = saved("Phi3", WINDOWS["Phi3"] | {"sliding_window": 31}, base[1], tmp_path / "base")
     torch.manual_seed(5)

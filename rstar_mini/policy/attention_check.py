@@ -85,9 +85,6 @@ def _compare(model: PreTrainedModel, ids: Tensor) -> None:
         half = len(ids) // 2
         if _distance(_own(decoder, ids[:half], "eager"), own[:half]) > allowed:
             raise UserError("what it computes for a token hangs on later tokens, as in an encoder")
-        made = model.get_output_embeddings()(own)
-        if _distance(made, _tried(lambda: model(ids[None], use_cache=False).logits[0], "a plain text")) > allowed:
-            raise UserError("its logits are scaled or capped behind its head, which search does not do")
         ways: dict[str, Callable[[], Tensor]] = {
             "search": partial(_searched, decoder, ids),
             "PPM training": partial(_paired, decoder, ids),
@@ -98,6 +95,10 @@ def _compare(model: PreTrainedModel, ids: Tensor) -> None:
                     f"{what} would compute other hidden states than transformers does (they differ by {far:.1g} "
                     f"of their size, rounding by {noise:.1g}), so its attention has something that is not honoured here"
                 )
+        decoder.set_attn_implementation("eager")
+        made = model.get_output_embeddings()(own)
+        if _distance(made, _tried(lambda: model(ids[None], use_cache=False).logits[0], "a plain text")) > allowed:
+            raise UserError("its logits are scaled or capped behind its head, which search does not do")
     finally:
         decoder.set_attn_implementation(before)
 
