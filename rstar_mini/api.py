@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rstar_mini.errors import UserError
+from rstar_mini.errors import UserError, command
 from rstar_mini.evolution.remote import Remote, fetched, is_url
 from rstar_mini.evolution.run import Run
 from rstar_mini.offline import check_address
@@ -110,7 +110,7 @@ def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Soluti
     default = Path("runs") / "tiny"
     this = Run.load(Path(run)) if run else _finished(default)
     if this and not this.last_round:
-        raise UserError(f"{this.path} has no finished round yet; go on with: rstar-mini evolve --run {this.path}")
+        raise UserError(f"{this.path} has no finished round yet; go on with: {command('evolve', '--run', this.path)}")
     from rstar_mini.evaluation.systems import evaluation_budget
     from rstar_mini.evolution.models import Models, shipped_models
     from rstar_mini.sandbox import Sandbox

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from typer.core import TyperGroup
 
 from rstar_mini import cli_reproduce, cli_share
 from rstar_mini.cli_options import DEFAULT_RUN, Changes, Offline, RunArgument, RunOrUrl, say
-from rstar_mini.errors import UserError
+from rstar_mini.errors import UserError, command
 
 if TYPE_CHECKING:
     from rstar_mini.api import Solution
@@ -50,9 +51,21 @@ app = typer.Typer(
 
 def main() -> None:
     """The entry point."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode must not end a run
     app()
+
+
+def _open_streams() -> None:
+    """Where the caller has closed a standard stream, nobody listens; else the next file would take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
 def _fail(message: str, code: int) -> None:
@@ -82,7 +95,7 @@ def evolve(
     with best_progress() as progress:
         made = api.evolve(recipe, run, rounds, overrides or [], progress, ray, accelerate)
     Console().print(results_table(made.metrics()))
-    say(f"the run is in {made.place}; see it with: rstar-mini report {made.place}")
+    say(f"the run is in {made.place}; see it with: {command('report', made.place)}")
 
 
 @app.command()
@@ -185,6 +198,8 @@ def plan(
     made = foretell(load_recipe(recipe, overrides or []), gpu, gpus)
     Console().print(needs_table(made))
     Console().print(costs_table(made, price))
+    if made.warning:
+        say(made.warning)
     if not made.fits:
         raise typer.Exit(1)
 
@@ -230,7 +245,7 @@ def status(run: RunOrUrl = str(DEFAULT_RUN)) -> None:
 
     now = status(fetched(run, light=True) if is_url(run) else Path(run))
     if now is None:
-        raise UserError(f"{run} is not a run; begin one with: rstar-mini evolve --run {run}")
+        raise UserError(f"{run} is not a run; begin one with: {command('evolve', '--run', run)}")
     say("\n".join(f"{name}: {fact}" for name, fact in facts(now).items()))
 
 
@@ -243,7 +258,7 @@ def execute(file: Annotated[Path, typer.Argument(help="A Python file.")]) -> Non
     from rstar_mini.sandbox import Sandbox
 
     try:
-        code = file.read_text("utf-8")
+        code = file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8 text ({error.reason} at byte {error.start})") from error
     with Sandbox() as box:
@@ -257,9 +272,9 @@ def lab(
 ) -> None:
     """Open JupyterLab on the first notebook; what else stands on the line, such as --no-browser, goes to JupyterLab."""
     import os
-    import shutil
     import subprocess
 
+    from rstar_mini.files import copy_files
     from rstar_mini.paths import notebooks_dir
 
     first = "00_start_here.ipynb"
@@ -267,7 +282,7 @@ def lab(
     if not (folder / first).exists():
         folder = Path("rstar-mini-notebooks")
         if not folder.exists():
-            shutil.copytree(notebooks_dir(), folder)
+            copy_files(notebooks_dir(), folder)
             say(f"the notebooks have been copied to {folder.resolve()}")
     environment = os.environ | ({"RSTAR_TIER": "live"} if live else {})
     line = [sys.executable, "-m", "jupyterlab", str(folder / first), *context.args]

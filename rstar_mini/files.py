@@ -154,6 +154,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def copy_files(source: Path, to: Path) -> None:
+    """Copy what is in a folder, not who may write it: the copy of a read-only folder is the user's own."""
+    to.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.rglob("*")):
+        target = to / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            shutil.copyfile(path, target)
+
+
 def check_room(folder: Path, needed: int) -> None:
     """See that `needed` bytes have room in a folder, which need not be there yet.
 

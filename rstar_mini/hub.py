@@ -31,6 +31,7 @@ from huggingface_hub.utils import tqdm
 
 from rstar_mini.errors import UserError
 from rstar_mini.files import check_room
+from rstar_mini.paths import home
 from rstar_mini.progress import Progress, Silent
 
 # A repository often holds the same weights several times: these are what transformers reads.
@@ -195,6 +196,8 @@ def told(repo: Repo) -> Iterator[None]:
         UserError: for every error of the Hub's client.
         OSError: of this machine's files, such as a full disk.
     """
+    if repo.cache is None and str(HUB_CACHE).startswith("~"):
+        home("HF_HOME")
     try:
         yield
     except UserError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import Any
+from unittest.mock import patch
 
 from rstar_mini.code_cot import write_solution
 from rstar_mini.errors import UserError
@@ -79,6 +81,13 @@ The smaller the model, the more of them it needs to keep to the format at all (R
 """
 
 
+# What chat templates must pass on as it is.
+_PROBES = (
+    "How many?",
+    "12 boxes (a < b & c) cost \"$3.50\"; it's {x} or [y].\n\n    Ann\tpays 20%: is \\frac{1}{2} of Ünal's <pay> ½?",
+    "system user assistant tool <think> json " * 40 + "?",
+)
+_INSTEAD = "; use policy.prompt plain or paper"
 CHAT = "chat"  # in the place of a template's name: the one that comes with the model
 
 
@@ -102,16 +111,62 @@ def chat_prompt(tokenizer: Any, shots: Sequence[tuple[str, str]] = (), ask: str 
         tokenizer: of transformers.
 
     Raises:
-        UserError: the tokenizer has no chat template.
+        UserError: the tokenizer has no chat template, or one that fails or changes what is said.
     """
+    name = tokenizer.name_or_path
     if not getattr(tokenizer, "chat_template", None):
-        raise UserError(f"{tokenizer.name_or_path} has no chat template; use policy.prompt plain or paper")
+        raise UserError(f"{name} has no chat template{_INSTEAD}")
     turns = []
     for question, solution in shots:
         turns += [("user", ask.format(question=question)), ("assistant", solution)]
     turns.append(("user", ask.format(question="{question}")))
     if shots:
         turns[0] = ("user", INSTRUCTION + turns[0][1])
+    text = _rendered(tokenizer, turns)
+    prompt = Prompt(text.replace("{", "{{").replace("}", "}}").replace("{{question}}", "{question}"))
+    if not _in_order(text, [said.strip() for _, said in turns]):
+        raise UserError(f"the chat template of {name} changes or loses what is said; use policy.prompt plain or paper")
+    for probe in _PROBES:
+        if _rendered(tokenizer, [*turns[:-1], ("user", turns[-1][1].replace("{question}", probe))]) != prompt(probe):
+            raise UserError(
+                f"the chat template of {name} changes the question {probe[:120]!r}, or differs each time{_INSTEAD}"
+            )
+    return prompt
+
+
+def _rendered(tokenizer: Any, turns: Sequence[tuple[str, str]]) -> str:
+    """The turns in the tokenizer's chat template, on the same day for ever.
+
+    Raises:
+        UserError: the template fails, as those do that ask for a system message.
+    """
+    from transformers.utils import chat_template_utils
+
     messages = [{"role": role, "content": content} for role, content in turns]
-    text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return Prompt(text.replace("{", "{{").replace("}", "}}").replace("{{question}}", "{question}"))
+    try:
+        with patch.object(chat_template_utils, "datetime", _OneDay):
+            text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # whatever the template does comes as an error of its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"the chat template of {tokenizer.name_or_path} fails: {reason}{_INSTEAD}") from error
+    return text
+
+
+class _OneDay(datetime):
+    """The day that templates print: with the real one, the prompts of a run would change overnight."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> _OneDay:
+        """The day in Llama 3's own templates for those who cannot say."""
+        return cls(2024, 7, 26, tzinfo=tz)
+
+
+def _in_order(text: str, parts: Sequence[str]) -> bool:
+    """Whether all parts stand in the text, one after the other."""
+    place = 0
+    for part in parts:
+        found = text.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True

@@ -24,6 +24,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils import logging
 
+from rstar_mini.bases import last_position
 from rstar_mini.errors import UserError
 from rstar_mini.files import sync_tree, told_when_full, write_bytes
 from rstar_mini.progress import Progress
@@ -251,6 +252,26 @@ def trainer_settings(settings: Training, seed: int, model: AnyModel) -> dict[str
         "dataset_num_proc": None,
         "use_cpu": not torch.cuda.is_available(),
     }
+
+
+def fits(model: AnyModel, length: int) -> bool:
+    """Whether the model has positions for a text of so many tokens."""
+    most = last_position(model.config)
+    return most is None or length <= most
+
+
+def short_enough(rows: list[dict[str, Any]], model: AnyModel, name: str, progress: Progress) -> list[dict[str, Any]]:
+    """The rows that the model has positions for: an endpoint, or another encoding, may have made longer texts.
+
+    Raises:
+        UserError: there is none.
+    """
+    fitting = [row for row in rows if all(fits(model, len(part)) for part in row.values() if isinstance(part, list))]
+    if left_out := len(rows) - len(fitting):
+        progress.say(f"{name}: {left_out} of {len(rows)} texts are left out, longer than the model's positions")
+        if not fitting:
+            raise UserError(f"{name}: every text is longer than the model's positions; choose another policy.base")
+    return fitting
 
 
 def run_trainer(trainer: Trainer, progress: Progress, name: str, checkpoint_seconds: float) -> list[dict[str, float]]:

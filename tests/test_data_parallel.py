@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from rstar_mini.adapters import with_lora
 from rstar_mini.models import load_base
-from rstar_mini.policy.prefix_cache import cached_encoder
+from rstar_mini.tokens import cached_encoder
 from rstar_mini.ppm.model import encode_pair, ppm_from_policy, ppm_trainer
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.problems import load_problems

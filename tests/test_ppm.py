@@ -16,7 +16,6 @@ from transformers import (
 )
 
 from rstar_mini.adapters import with_lora
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm import Pair
 from rstar_mini.ppm.model import (
     encode_pair,
@@ -32,6 +31,7 @@ from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.progress import Silent
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
+from rstar_mini.tokens import cached_encoder
 from rstar_mini.types import Problem, Step
 
 PREFIX = "<code>\n# Count the pens\nall = 3 * 8\n<end_of_step>"

@@ -5,12 +5,12 @@ import torch
 from test_pairs import grown
 from test_ppm import PREFIX, pair
 
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm.model import encode_pair, ordered_rightly, ppm_from_policy, reward
 from rstar_mini.ppm.regression import ScoredSteps, encode_scored, outcome_scores, step_scores, train_regression
 from rstar_mini.progress import Silent
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
+from rstar_mini.tokens import cached_encoder
 from rstar_mini.types import Step
 
 

@@ -9,10 +9,10 @@ from torch.nn.functional import cross_entropy
 from rstar_mini.adapters import with_lora
 from rstar_mini.finetune.sft import IGNORED, encode_trajectory, sft_trainer, train_policy
 from rstar_mini.models import load_base
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.progress import Silent
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Sft
+from rstar_mini.tokens import cached_encoder
 from rstar_mini.training import AnyModel
 
 TRAJECTORIES = [solved(10**i) for i in range(6)]  # of several lengths

@@ -18,7 +18,6 @@ from rstar_mini.bench.searching import Models
 from rstar_mini.code_cot import split_steps
 from rstar_mini.finetune.sft import encode_trajectory, train_policy
 from rstar_mini.models import DTYPES, load_base
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm import Pair
 from rstar_mini.ppm.base import Scorer
 from rstar_mini.ppm.model import encode_pair, ppm_from_policy, train_ppm
@@ -28,6 +27,7 @@ from rstar_mini.prompts import TEMPLATES, Prompt
 from rstar_mini.recipes import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, search
+from rstar_mini.tokens import cached_encoder
 from rstar_mini.training import AnyModel
 from rstar_mini.types import Problem, Step, Trajectory
 

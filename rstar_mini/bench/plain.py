@@ -19,11 +19,11 @@ from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBa
 
 from rstar_mini.policy import Propose, Request
 from rstar_mini.policy.end_of_step import EndOfStep
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.policy.sampling import draw
 from rstar_mini.ppm.model import reward
 from rstar_mini.prompts import Prompt
 from rstar_mini.sandbox import Sandbox
+from rstar_mini.tokens import cached_encoder
 from rstar_mini.types import Execution, Problem, Step
 
 
@@ -37,7 +37,7 @@ class PlainReader:
     def ids(self, problem: Problem, steps: Sequence[Step]) -> list[int]:
         """The prompt, and the steps with their outputs."""
         pieces = [self.prompt(problem.question), *chain.from_iterable((step.text, step.output) for step in steps)]
-        return [token for piece in pieces for token in self.encode(piece)]
+        return self.encode.joined(pieces)
 
     def batch(self, rows: Sequence[list[int]], left: bool) -> dict[str, Tensor]:
         """Padded `input_ids` and `attention_mask`, [rows, longest]."""

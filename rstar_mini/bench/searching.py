@@ -13,8 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rstar_mini.bench.measure import Row, in_turn, row, seconds
 from rstar_mini.bench.plain import PlainPolicy, PlainScorer, Replaying
 from rstar_mini.policy import ScriptedPolicy
+from rstar_mini.policy.rows import kv_shape
 from rstar_mini.policy.transformers_policy import TransformersPolicy
-from rstar_mini.policy.tree_attention import kv_shape
 from rstar_mini.ppm.model import ppm_from_policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.prompts import Prompt

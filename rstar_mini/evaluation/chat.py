@@ -14,7 +14,6 @@ from rstar_mini.answers.extract import said_answer
 from rstar_mini.evaluation.systems import Outcome
 from rstar_mini.policy import Policy, Request
 from rstar_mini.policy.base import Propose
-from rstar_mini.prompts import chat_prompt
 from rstar_mini.types import Problem
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ WORDS = 512  # tokens of a reply at most
 
 def in_its_own_words(models: Models) -> Policy:
     """The base as it came, with `ASK` in its own chat template."""
-    return models.policy(0, chat_prompt(models.tokenizer, ask=ASK), WORDS)
+    return models.policy(0, models.own_words, WORDS)
 
 
 def chat_answers(problems: Sequence[Problem], policy: Policy) -> Outcome:

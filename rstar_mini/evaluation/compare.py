@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from rstar_mini.errors import UserError
+from rstar_mini.errors import UserError, command
 from rstar_mini.evaluation.chat import ASK, chat_answers
 from rstar_mini.evaluation.paper import paper_tables
 from rstar_mini.evaluation.shards import by_shard, one_by_one
@@ -105,7 +105,7 @@ class Comparison:
         """The last round of a run: greedy, vote and search, at equal tokens."""
         number = run.last_round
         if not number:
-            raise UserError(f"{run.path} has no finished round yet; go on with: rstar-mini evolve --run {run.path}")
+            raise UserError(f"{run.path} has no finished round yet; go on with: {command('evolve', '--run', run.path)}")
         name, models = f"{run.recipe.name}, round {number}", Models(run.recipe, run.path)
         with Sandbox(**run.recipe.sandbox.model_dump()) as box, closing(models.policy(number)) as policy:
             scorer = models.scorer(number) if run.recipe.method == "mcts" else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from rstar_mini.files import read_json
-from rstar_mini.policy.tree_attention import kv_shape
+from rstar_mini.policy.rows import kv_shape
 from rstar_mini.recipes.schema import PolicySettings
 
 FILE = "capacity.json"
@@ -33,12 +33,14 @@ class Capacity:
 
 
 def capacity(folder: Path, settings: PolicySettings, base: PreTrainedModel, free: int | None = None) -> Capacity:
-    """What the run in `folder` has chosen; else what the recipe says, or what fits into `free` bytes, or those here.
+    """What the recipe says, else what the run in `folder` has chosen, or what fits into `free` bytes, or those here.
 
     Kept, because rounding depends on what is decoded together: a run that goes on elsewhere goes on the same.
     """
     if (folder / FILE).exists():
-        return Capacity(**read_json(folder / FILE))
+        kept = Capacity(**read_json(folder / FILE))
+        rows, cache = settings.batch_rows or kept.batch_rows, settings.cache_mb or kept.cache_mb
+        return replace(kept, batch_rows=rows, cache_mb=cache)
     free = free_bytes() if free is None else free
     rows = int(ROWS_SHARE * free / (_token_bytes(base.config, settings) * (_TEXT + settings.max_step_tokens)))
     return Capacity(

@@ -9,18 +9,30 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.adapters import SharedBase, View, linear_layers
+from rstar_mini.errors import UserError
+from rstar_mini.evaluation.chat import ASK
 from rstar_mini.evolution.capacity import Capacity, capacity
-from rstar_mini.models import DTYPES, device, load_base, load_policy, load_ppm, no_four_bits
+from rstar_mini.models import (
+    DTYPES,
+    check_saving,
+    device,
+    load_base,
+    load_policy,
+    load_ppm,
+    no_four_bits,
+    vocabulary,
+)
 from rstar_mini.paths import data_file
 from rstar_mini.policy import Policy
 from rstar_mini.policy.endpoint import EndpointPolicy
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.policy.vllm_server import VllmPolicy
-from rstar_mini.ppm.model import ppm_from_policy
+from rstar_mini.ppm.model import check_ppm, ppm_from_policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.prompts import CHAT, DEMONSTRATIONS, TEMPLATES, Prompt, chat_prompt
 from rstar_mini.recipes import Recipe
 from rstar_mini.recipes.schema import PolicySettings
+from rstar_mini.tokens import check_known
 from rstar_mini.training import AnyModel
 
 SHIPPED = "tiny-evolved"
@@ -45,10 +57,35 @@ class Models:
         self.settings, self.notes = possible(recipe.policy)
         self.dtype = DTYPES[self.settings.dtype]
         base, self.tokenizer = self._load()
-        if self.settings.tuning != "full":
-            linear_layers(base)  # what LoRA cannot adapt is refused before search has worked for it
+        self._check(base)
+        self.own_words = self._own_words()
         self.capacity = kept or capacity(folder, self.settings, base, free)
         self._unused: PreTrainedModel | None = base
+
+    def _check(self, base: PreTrainedModel) -> None:
+        """See before search has worked for it that the base can be trained and saved, and that it knows its prompts."""
+        name = self.settings.base
+        if self.settings.tuning == "full":
+            check_saving(base, name)
+            if self.recipe.method == "mcts":
+                check_ppm(base, name)
+        else:
+            linear_layers(base)
+        for number in (0, 1):
+            check_known(self.tokenizer, self.prompt(number)("How many?"), name, vocabulary(base))
+        if self.tokenizer.eos_token_id is None:
+            pad = self.tokenizer.pad_token
+            self.notes.append(f"the tokenizer of '{name}' has no end of text: steps end by their tags, {pad!r} pads")
+
+    def _own_words(self) -> Prompt | None:
+        """The prompt by which round 0 asks the base in its own words; None without a chat template that works."""
+        if not self.tokenizer.chat_template:
+            return None
+        try:
+            return chat_prompt(self.tokenizer, ask=ASK)
+        except UserError as error:
+            self.notes.append(f"round 0 does not ask the base in its own words: {error}")
+            return None
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """The base as it is trained: in fp32, or frozen in the precision of search, or in 4 bits."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from rstar_mini.cluster.pool import Cluster
 from rstar_mini.cluster.train import launch, machines_of
+from rstar_mini.errors import UserError
 from rstar_mini.evaluation.shards import HeldOut
 from rstar_mini.evaluation.summary import headline, summarise
 from rstar_mini.evolution.budget import budget_line, spent
@@ -25,7 +26,8 @@ from rstar_mini.evolution.capacity import FILE
 from rstar_mini.evolution.harvest import RENUMBERED, TRAJECTORIES, harvest, row_of_trajectory, trajectory_from_row
 from rstar_mini.evolution.learning import Learner, Part
 from rstar_mini.evolution.models import Models
-from rstar_mini.evolution.problems import gather
+from rstar_mini.evolution.problems import FILE as PROBLEMS
+from rstar_mini.evolution.problems import changes, gather
 from rstar_mini.evolution.remote import Remote
 from rstar_mini.evolution.run import Run
 from rstar_mini.evolution.shards import SearchShards, ShardSearch, search_round
@@ -63,10 +65,13 @@ class Evolution:
     ) -> None:
         self.recipe, self.box, self.progress = recipe, box, progress
         self.cluster, self.accelerate = cluster, accelerate
-        Run.begun(path, recipe, remote)  # what is wrong there is said before anything is loaded, which takes long
+        # What is wrong there is said before anything is loaded, which takes long.
+        begun = Run.begun(path, recipe, remote)
         for repo in hub_repos(recipe):
             repo.snapshot(progress)
         self.gathered = gather(recipe)
+        if begun:
+            self._check_problems(begun)
         machines, each = machines_of(accelerate) if accelerate else (1, 1)
         there = cluster.free_bytes(recipe, progress) if cluster else None
         tight = check_memory(recipe, machines * each, there, machines > 1)
@@ -79,12 +84,27 @@ class Evolution:
         """What the rounds search: the recipe's problems and, once round 0 has made them, the new ones."""
         return [*self.gathered.training, *self.run.synthesized()]
 
+    def _check_problems(self, begun: Run) -> None:
+        """See that the run goes on with the problems that it began with: solutions are kept under the problems' ids.
+
+        Raises:
+            UserError: a problem file has changed.
+        """
+        file = begun.path / PROBLEMS
+        if file.exists() and (changed := changes(read_json(file), self.gathered)):
+            raise UserError(
+                f"{begun.place} was begun with other problems ({'; '.join(changed)}); put the files back as they "
+                "were, or choose another --run"
+            )
+
     def evolve(self, rounds: int) -> None:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
         with self.run.owned() as mended:
             self._note_start(mended)
-            if not (self.run.path / FILE).exists():
-                self.run.write_json(self.run.path / FILE, asdict(self.models.capacity))
+            for file, data in ((FILE, asdict(self.models.capacity)), (PROBLEMS, self.gathered.digests)):
+                path = self.run.path / file
+                if not path.exists() or read_json(path) != data:
+                    self.run.write_json(path, data)
             for number in range(rounds + 1):
                 if not (self.run.round(number) / "metrics.json").exists():
                     self.progress.say(f"round {number}: " + ("the base model" if number == 0 else self._plan(number)))
@@ -100,7 +120,8 @@ class Evolution:
             machine["dashboard"] = self.cluster.dashboard
         isolation = {"isolation": str(self.box.isolation), "stronger would need": self.box.missing}
         self.run.note("start", **machine, **{key: value for key, value in isolation.items() if value})
-        for event, lines in (("mended", mended), ("otherwise", self.models.notes)):
+        changed = self.run.keep_recipe()
+        for event, lines in (("mended", mended), ("otherwise", self.models.notes), ("recipe changed", changed)):
             for line in lines:
                 self.run.note(event, what=line)
                 self.progress.say(line)
@@ -185,7 +206,7 @@ class Evolution:
         held = HeldOut(self.run, self.models, problems, self.box, self.progress, self.cluster)
         with self.run.timed("evaluated", round=number):
             outcomes = held.evaluate(number, seed, number in self.recipe.evaluation.greedy_only)
-            if number == 0 and self.models.tokenizer.chat_template:
+            if number == 0 and self.models.own_words:
                 outcomes = {"chat": held.in_its_own_words()} | outcomes
         summary = summarise(problems, outcomes, seed)
         self.progress.say(f"round {number}: held-out {headline(summary)}")

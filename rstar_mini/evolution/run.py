@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rstar_mini.errors import UserError
+from rstar_mini.errors import UserError, command
 from rstar_mini.evolution.ledger import DIGESTS, EVENTS, Ledger
 from rstar_mini.evolution.owner import LOCK, OWNER, Ownership, owner, taken_over
 from rstar_mini.evolution.remote import Remote
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 RECIPE = "recipe.yaml"
 SYNTHESIZED = "synthesized.jsonl"
+OF_MEMORY = ("micro_batch", "recompute", "batch_rows", "cache_mb")  # settings that may change when a run goes on
 NOT_RECORDED = (LOCK, OWNER, EVENTS, DIGESTS, "report.html")
 
 
@@ -46,7 +47,7 @@ class Run:
     """A run on disk.
 
     runs/NAME/
-      recipe.yaml  capacity.json  report.html
+      recipe.yaml  capacity.json  problems.json  report.html
       events.jsonl   what happened when: starts, isolation, times, faults
       digests.jsonl  the SHA-256 of every file, written before the file is; `rstar-mini verify` compares
       round-0/ decontamination.json synthesized.jsonl synthesis/ metrics.json    the problems and the base model
@@ -69,7 +70,9 @@ class Run:
             UserError: there is none at `path`.
         """
         if not (path / RECIPE).exists():
-            raise UserError(f"{path} is not a run (it has no {RECIPE}); make one with: rstar-mini evolve --run {path}")
+            raise UserError(
+                f"{path} is not a run (it has no {RECIPE}); make one with: {command('evolve', '--run', path)}"
+            )
         return cls(path, load_recipe(str(path / RECIPE)))
 
     @classmethod
@@ -83,10 +86,10 @@ class Run:
         """
         if (path / RECIPE).exists():
             run = cls.load(path)
-            if changed := differences(run.recipe, recipe):
+            if changed := [line for line in differences(run.recipe, recipe) if not _of_memory_alone(line)]:
                 place = remote.url if remote else path
                 raise UserError(f"{place} belongs to another recipe ({'; '.join(changed)}); choose another --run")
-            run.remote = remote
+            run.recipe, run.remote = recipe, remote
             return run
         if not remote and path.exists() and (not path.is_dir() or any(map(_not_ours, path.iterdir()))):
             raise UserError(f"{path} exists and is not a run; choose another --run")
@@ -98,10 +101,21 @@ class Run:
         if run := cls.begun(path, recipe, remote):
             return run
         path.mkdir(parents=True, exist_ok=True)
-        run, text = cls(path, recipe, remote), yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+        run = cls(path, recipe, remote)
         run.digests.repair()  # an earlier attempt may have been killed in its first line
-        run.write(path / RECIPE, text.encode())
+        run._write_recipe()
         return run
+
+    def _write_recipe(self) -> None:
+        text = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
+        self.write(self.path / RECIPE, text.encode())
+
+    def keep_recipe(self) -> list[str]:
+        """Write the recipe again where its owner has changed settings of memory; returns what has changed."""
+        changed = differences(load_recipe(str(self.path / RECIPE)), self.recipe)
+        if changed:
+            self._write_recipe()
+        return changed
 
     @contextmanager
     def owned(self) -> Iterator[list[str]]:
@@ -249,6 +263,11 @@ class Run:
         """The last finished round, 0 when there is none."""
         numbers = [row["round"] for row in self.metrics()]
         return max(numbers, default=0)
+
+
+def _of_memory_alone(difference: str) -> bool:
+    """Whether a difference of recipes changes only how much memory is taken, so that a run may go on with it."""
+    return difference.partition(":")[0].rpartition(".")[2] in OF_MEMORY
 
 
 def _not_ours(path: Path) -> bool:

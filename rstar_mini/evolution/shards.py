@@ -131,7 +131,8 @@ class ShardSearch:
         caches = {name: m.cache for name, m in models.items() if isinstance(m, TransformersPolicy | PPMScorer)}
         counts = {f"{name}_forwarded": cache.forwarded for name, cache in caches.items()}
         counts |= {f"{name}_unique": cache.unique for name, cache in caches.items()}
-        return counts | {"shrunk": sum(cache.shrunk for cache in caches.values())}
+        mishaps = ("shrunk", "past_end")
+        return counts | {name: sum(getattr(cache, name) for cache in caches.values()) for name in mishaps}
 
 
 def search_round(
@@ -151,7 +152,11 @@ def search_round(
 def _keep(run: Run, number: int, found: Found, of: int, progress: Progress) -> None:
     """Write what a shard gave, and the counts last: they say that it is done."""
     folder = run.round(number) / "trees"
-    counts = {name: count for name, count in found.counts.items() if name != "shrunk"}
+    counts = {name: count for name, count in found.counts.items() if name not in ("shrunk", "past_end")}
+    if past := found.counts.get("past_end"):
+        counts["past_positions"] = past
+        run.note("past the model's positions", round=number, shard=found.shard, candidates=past)
+        progress.say(f"shard {found.shard}: {past} candidates ended where the model's positions end")
     if shrunk := found.counts["shrunk"]:  # other batch sizes round otherwise: elsewhere it need not come out the same
         counts["out_of_memory"] = shrunk
         run.note("out of memory", round=number, shard=found.shard, times=shrunk)

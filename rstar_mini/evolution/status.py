@@ -16,7 +16,7 @@ from rstar_mini.recipes.schema import Round
 
 Event = Mapping[str, Any]
 SEARCHED, PIECES = "shard searched", ("policy trained", "PPM trained", "evaluated")
-FAULTS = ("shard lost", "training lost", "out of memory", "mended")
+FAULTS = ("shard lost", "training lost", "out of memory", "past the model's positions", "mended")
 
 
 @dataclass(frozen=True, slots=True)

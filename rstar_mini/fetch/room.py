@@ -69,7 +69,7 @@ def hub_repos(recipe: Recipe, cache: Path | None = None) -> list[Repo]:
     from rstar_mini.hub import Repo
 
     base, tests = recipe.policy.base, (path_and_split(name)[0] for name in recipe.problems.decontaminate)
-    models = [] if base in ("tiny", "smol") or Path(base).is_dir() else [Repo(base, "model", cache)]
+    models = [] if base in ("tiny", "smol") or Path(base).exists() else [Repo(base, "model", cache)]
     names = map(hub_name, (recipe.problems.path, recipe.evaluation.path, *tests))
     return models + [Repo(name, "dataset", cache, config_of(name)) for name in dict.fromkeys(names) if name]
 

@@ -22,11 +22,11 @@ from rstar_mini.finetune.corpus import corpus
 from rstar_mini.finetune.induction import plant_induction_head
 from rstar_mini.finetune.sft import encode_trajectory, sft_trainer
 from rstar_mini.models import save_compact
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.problems import load_problems
 from rstar_mini.problems.generate import CORE
 from rstar_mini.progress import Progress
 from rstar_mini.recipes.schema import Training
+from rstar_mini.tokens import cached_encoder
 from rstar_mini.training import run_trainer
 from rstar_mini.types import Problem
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +11,24 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Sft, Training
-from rstar_mini.training import AnyModel, Resumable, dataset, run_trainer, trainer_settings
+from rstar_mini.tokens import Encoder, cached_encoder
+from rstar_mini.training import AnyModel, Resumable, dataset, run_trainer, short_enough, trainer_settings
 from rstar_mini.types import Step, Trajectory
 
 IGNORED = -100  # label on which no loss is taken
 
 
-def encode_trajectory(
-    encode: Callable[[str], tuple[int, ...]], prompt: str, steps: Sequence[Step], mask_output: bool
-) -> dict[str, list[int]]:
+def encode_trajectory(encode: Encoder, prompt: str, steps: Sequence[Step], mask_output: bool) -> dict[str, list[int]]:
     """Token ids and labels of prompt and steps, each piece encoded apart, exactly as search reads them.
 
     The prompt carries no loss, nor does the interpreter's output when `mask_output`: the policy never has to write it.
     """
     pieces = [(encode(prompt), False)]
     for step in steps:
-        pieces += [(encode(step.text), True), (encode(step.output), not mask_output)]
+        pieces += [(encode(step.text, goes_on=True), True), (encode(step.output, goes_on=True), not mask_output)]
     ids = [token for piece, _ in pieces for token in piece]
     labels = [token if learnt else IGNORED for piece, learnt in pieces for token in piece]
     return {"input_ids": ids, "labels": labels}
@@ -54,6 +52,7 @@ def train_policy(
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_trajectory(encode, prompt(t.problem.question), t.steps, settings.mask_output) for t in trajectories]
+    rows = short_enough(rows, model, name, progress)
     trainer = sft_trainer(model, tokenizer, rows, settings, seed, checkpoints)
     return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
 

@@ -26,6 +26,7 @@ STEP = 52
 # Of one decoding step, by layer and by row: measured on an H200, where starting kernels is what counts.
 LAYER_SECONDS, ROW_SECONDS = 0.8e-3, 8e-6
 QUESTION, STEPS = 120, 5  # tokens of a problem, and steps of its solution
+CHARACTERS = 3  # of worked examples, to a token
 OF_PROCESSORS = 0.6
 # Of a machine's products in 16 bits, in training: measured on an H200 in 4 bits, supposed else (full is TF32).
 UTILISATION = {"full": 0.12, "lora": 0.15, "qlora": 0.05}
@@ -66,6 +67,7 @@ class Plan:
     disk_gb: float
     needs: tuple[Need, ...]
     costs: tuple[Cost, ...]
+    warning: str = ""
 
     @property
     def fits(self) -> bool:
@@ -98,6 +100,21 @@ def plan(recipe: Recipe, gpu: str, gpus: int = 1) -> Plan:
         (download + rounds * 2 * per_round) / 1e9,  # the second half: checkpoints while a training is at work
         needs(recipe, base, where, gpus),
         tuple(_cost(recipe, number, base, where) for number in range(1, rounds + 1)),
+        length_warning(recipe, base),
+    )
+
+
+def length_warning(recipe: Recipe, base: Shape) -> str:
+    """What to say when a usual solution has more tokens than the base has positions, else ""."""
+    from rstar_mini.prompts import DEMONSTRATIONS
+
+    shown = sum(len(question) + len(solution) for question, solution in DEMONSTRATIONS[: recipe.policy.shots])
+    text = shown // CHARACTERS + QUESTION + STEPS * recipe.policy.max_step_tokens
+    if base.positions is None or text <= base.positions:
+        return ""
+    return (
+        f"a solution of {STEPS} steps may take {text:,} tokens, and '{recipe.policy.base}' has positions for "
+        f"{base.positions:,}: longer branches end there; lower policy.max_step_tokens or policy.shots"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.capacity import free_bytes
-from rstar_mini.plan import needs
+from rstar_mini.plan import length_warning, needs
 from rstar_mini.plan.machine import Machine
 from rstar_mini.plan.shape import shape
 from rstar_mini.recipes import Recipe
@@ -30,7 +30,8 @@ def check_memory(recipe: Recipe, devices: int = 1, there: int | None = None, tra
             "rstar-mini plan"
         )
     machine = Machine("cpu", free / 1e9, 1)
-    return [
+    long = length_warning(recipe, base)
+    return ([long] if long else []) + [
         f"{need.what} may take {need.peak_gb:.1f} GB, and {machine.usable_gb:.1f} GB are free; change: {need.advice}"
         for need in needs(recipe, base, machine, devices)
         if need.advice

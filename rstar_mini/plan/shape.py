@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
-from rstar_mini.errors import UserError
+from rstar_mini.bases import last_position, read_config
 from rstar_mini.files import read_json
 from rstar_mini.hub import Repo
-from rstar_mini.policy.tree_attention import kv_shape
+from rstar_mini.policy.rows import kv_shape
 
 NF4_BYTES = 0.5 + (1 + 4 / 256) / 64  # of a weight: 4 bits, a scale of 8 bits for 64, and one of 32 bits for 256 scales
 
@@ -25,7 +25,7 @@ class Shape:
     """A causal model's numbers.
 
     `linear` are those in the decoder's linear layers, whose widths (in, out) are `sides`; `numbers` are all; `kept`
-    counts the keys and values of one token.
+    counts the keys and values of one token, and a text has at most so many `positions`, None without a limit.
     """
 
     numbers: int
@@ -36,6 +36,7 @@ class Shape:
     inner: int
     vocab: int
     kept: int
+    positions: int | None = field(default=None, compare=False)  # of no weight
 
     def adapters(self, rank: int) -> int:
         """Numbers of LoRA adapters on every linear layer."""
@@ -60,7 +61,7 @@ def shape(name: str) -> Shape:
 def shape_of(config: PreTrainedConfig) -> Shape:
     """The shape that a configuration describes; the model is built without memory for its weights."""
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     layers = [module for module in model.get_decoder().modules() if isinstance(module, nn.Linear)]
     return Shape(
         numbers=model.num_parameters(),
@@ -71,6 +72,7 @@ def shape_of(config: PreTrainedConfig) -> Shape:
         inner=getattr(config, "intermediate_size", 4 * config.hidden_size),
         vocab=config.vocab_size,
         kept=math.prod(kv_shape(config)),
+        positions=last_position(config),
     )
 
 
@@ -79,10 +81,5 @@ def _config(name: str) -> PreTrainedConfig:
     if name in known:
         fields = dict(known[name])
         return AutoConfig.for_model(fields.pop("model_type"), **fields)
-    folder = Path(name) if Path(name).is_dir() else Repo(name, "model").file("config.json").parent
-    try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot read the configuration of '{name}': {reason}; give another model") from error
-    return config
+    folder = Path(name) if Path(name).exists() else Repo(name, "model").file("config.json").parent
+    return read_config(folder, name)

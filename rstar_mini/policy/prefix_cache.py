@@ -12,9 +12,8 @@ from __future__ import annotations
 import math
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import accumulate, chain, takewhile
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rstar_mini.policy.tree_attention import NAME, Lead, Rows, feed_forward, kv_shape
+from rstar_mini.bases import last_position
+from rstar_mini.policy.rows import Rows, kv_shape
+from rstar_mini.policy.tree_attention import NAME, Lead, feed_forward
 from rstar_mini.prompts import Prompt
+from rstar_mini.tokens import cached_encoder
 from rstar_mini.types import Problem, Step
 
 if TYPE_CHECKING:
@@ -66,6 +68,11 @@ class Place:
 
     segment: Segment
     pending: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """The tokens of the text so far."""
+        return self.segment.length + len(self.pending)
 
 
 @dataclass(slots=True)
@@ -114,7 +121,8 @@ class PrefixCache:
 
     `forwarded` counts the tokens that went through the model; `unique` those that had to: the distinct pairs of prefix
     and token of every tree, what all prompts begin with once. `most` tokens are read together, and `shrunk` says how
-    often memory ran out, after which that became less.
+    often memory ran out, after which that became less. `past_end` counts candidates that ended because the model has no
+    positions for longer texts.
 
     Args:
         backbone: the model without its head.
@@ -129,7 +137,8 @@ class PrefixCache:
         self.encode = cached_encoder(tokenizer.encode)
         self.places: OrderedDict[str, Place] = OrderedDict()
         self.meter = Meter()
-        self.forwarded = self.unique = self.shrunk = 0
+        self.forwarded = self.unique = self.shrunk = self.past_end = 0
+        self._last_position = last_position(backbone.config)
         # The rows that are read in hold keys and values too: a small part of what segments may take.
         self.most = min(8192, max(256, budget // (8 * math.prod(kv_shape(backbone.config)) * backbone.dtype.itemsize)))
         self._prompts: set[str] = set()
@@ -137,6 +146,10 @@ class PrefixCache:
         self._head = EMPTY
         self._lead: Tensor | None = None
         self._scratch = self.new_rows()
+
+    def fits(self, length: int) -> bool:
+        """Whether the model has positions for a text of so many tokens."""
+        return self._last_position is None or length <= self._last_position
 
     def forget(self) -> None:
         """Free every segment, and the memory of the rows."""
@@ -169,7 +182,8 @@ class PrefixCache:
             self.places.move_to_end(ends[i])
         place = self.places[ends[known[-1]]] if known else self._start(pieces[0])
         unread = pieces[known[-1] + 1 if known else 1 :]
-        return Place(place.segment, (*place.pending, *chain.from_iterable(map(self.encode, unread))))
+        tokens = chain.from_iterable(self.encode(piece, goes_on=True) for piece in unread)
+        return Place(place.segment, (*place.pending, *tokens))
 
     def _pieces(self, problem: Problem, steps: Sequence[Step]) -> list[str]:
         """The prompt and, after it, no output; then each step and its output: the pieces that are encoded apart."""
@@ -181,7 +195,7 @@ class PrefixCache:
 
     def _count(self, pieces: Sequence[str]) -> None:
         """Tokens that must be read though nobody sampled them: a new prompt, and the output before this place."""
-        self.unique += len(self.encode(pieces[-1])) if len(pieces) > 1 else 0
+        self.unique += len(self.encode(pieces[-1], goes_on=True)) if len(pieces) > 1 else 0
         if pieces[0] not in self._prompts:
             self._prompts.add(pieces[0])
             tokens = self.encode(pieces[0])
@@ -280,13 +294,3 @@ class PrefixCache:
 def common(a: Sequence[int], b: Sequence[int]) -> Sequence[int]:
     """What both begin with."""
     return a[: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))]
-
-
-def cached_encoder(tokenizer: Callable[..., list[int]]) -> Callable[[str], tuple[int, ...]]:
-    """Text -> token ids without special tokens, remembered, because a tree encodes the same steps again and again."""
-
-    @lru_cache(maxsize=100_000)
-    def encode(text: str) -> tuple[int, ...]:
-        return tuple(tokenizer(text, add_special_tokens=False)) if text else ()
-
-    return encode

@@ -18,8 +18,8 @@ from rstar_mini.policy.base import Propose, Request
 from rstar_mini.policy.end_of_step import EndOfStep
 from rstar_mini.policy.memory import smaller
 from rstar_mini.policy.prefix_cache import EMPTY, Place, PrefixCache, Segment, Trie, common
+from rstar_mini.policy.rows import Rows
 from rstar_mini.policy.sampling import draw
-from rstar_mini.policy.tree_attention import Rows
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
 
@@ -128,7 +128,7 @@ class TransformersPolicy(Propose):
         try:
             chosen = self._admit()
             at_work |= {each.number: each for each in chosen}
-            self._open(chosen)
+            done += self._open(chosen)
             for _ in range(TICK):
                 if not self._tips:
                     break
@@ -163,9 +163,22 @@ class TransformersPolicy(Propose):
             room -= chosen[-1].request.n
         return chosen
 
-    def _open(self, chosen: Sequence[_Open]) -> None:
-        """Read what is not known of the prefixes; each request becomes one tip with all its siblings."""
-        places = [self.cache.locate(each.request.problem, each.request.steps) for each in chosen]
+    def _open(self, asked: Sequence[_Open]) -> list[_Open]:
+        """Read what is not known of the prefixes; each request becomes one tip with all its siblings.
+
+        Returns:
+            those whose text has more tokens than the model has positions: their steps are empty.
+        """
+        located = [(each, self.cache.locate(each.request.problem, each.request.steps)) for each in asked]
+        too_long = [each for each, place in located if not self.cache.fits(place.length)]
+        for each in too_long:
+            each.done = [(each.request.key + sibling, Step("")) for sibling in range(each.request.n)]
+            self.cache.past_end += each.request.n
+        chosen, places = [], []
+        for each, place in located:
+            if self.cache.fits(place.length):
+                chosen.append(each)
+                places.append(place)
         tries = [Trie(place.segment) for place in places]
         for trie, place in zip(tries, places, strict=True):
             trie.add(place.pending)
@@ -175,6 +188,7 @@ class TransformersPolicy(Propose):
                 self._prepare(chosen[i], places[i], rows, row)
             last = np.cumsum([len(tries[i].tokens) for i in batch]) - 1
             self._join([chosen[i] for i in batch], rows, hidden[torch.from_numpy(last).to(hidden.device)])
+        return too_long
 
     def _prepare(self, each: _Open, place: Place, rows: Rows, row: int) -> None:
         """Note where the request's text ends, and keep what was read of it."""
@@ -224,7 +238,10 @@ class TransformersPolicy(Propose):
         self.cache.unique += len(children)
         done, sources, tips = [], [], []
         for (i, _), child in children.items():
-            if (text := self.ends(child.tokens)) is not None or len(child.tokens) == self.max_step_tokens:
+            text = self.ends(child.tokens)
+            if past := text is None and not self.cache.fits(child.open.length + len(child.tokens)):
+                self.cache.past_end += len(child.keys)
+            if text is not None or past or len(child.tokens) == self.max_step_tokens:
                 if self._finish(child, text):
                     done.append(child.open)
             else:
@@ -241,7 +258,8 @@ class TransformersPolicy(Propose):
         step = Step(self.ends.decode(tip.tokens) if text is None else text, tokens=len(tip.tokens))
         each.done += [(key, step) for key in tip.keys]
         if step.text.endswith(STOPS) and not step.text.endswith(END_ANSWER):
-            tokens = self.cache.encode(step.text)  # not always what was sampled: one text has many encodings
+            # Not always what was sampled: one text has many encodings.
+            tokens = self.cache.encode(step.text, goes_on=True)
             same = min(len(common(tokens, tip.tokens[:-1])), len(tokens) - 1)
             kv = self._rows.read(each.row, (each.columns - 1, *tip.columns[:same]))
             place = Place(self.cache.segment(each.segment, kv), tokens[same:])

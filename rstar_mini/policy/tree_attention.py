@@ -8,121 +8,28 @@ works on a table, [rows, tokens of the fullest row].
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from rstar_mini.errors import UserError
+from rstar_mini.policy.rows import Rows
 
 if TYPE_CHECKING:
     from rstar_mini.adapters import View
 
 NAME = "tree"
-_MARGIN = 32  # columns by which the cache grows, so that it is seldom copied
-
-
-def kv_shape(config: PreTrainedConfig) -> tuple[int, int, int]:
-    """What a model keeps of one token: (2 * layers, kv heads, head width)."""
-    heads = config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return 2 * config.num_hidden_layers, getattr(config, "num_key_value_heads", None) or heads, width
-
-
-class Rows:
-    """Keys and values of texts, one a row; `used` [rows] columns of each are filled.
-
-    The memory is kept when rows end, because taking it anew costs more than many a forward pass.
-
-    Args:
-        shape: as `kv_shape` gives it.
-    """
-
-    def __init__(self, shape: tuple[int, int, int], device: torch.device, dtype: torch.dtype) -> None:
-        self._shape = shape
-        self._memory = torch.zeros(0, device=device, dtype=dtype)
-        self._height = self._width = 0
-        self.used = np.zeros(0, dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self.used)
-
-    @property
-    def kv(self) -> Tensor:
-        """[2 * layers, rows, kv heads, columns, head width]; what is not used holds numbers of no meaning.
-
-        The columns of a row lie one after the other, without a gap before the next head's: products want it so.
-        """
-        parts, heads, size = self._shape
-        layout = parts, self._height, heads, self._width, size
-        return self._memory[: math.prod(layout)].view(layout)[:, : len(self)]
-
-    def clear(self) -> None:
-        """No rows."""
-        self.used = self.used[:0]
-
-    def add(self, used: np.ndarray, columns: int) -> None:
-        """Add rows, of which `used` columns each are going to be filled, and make room for so many columns."""
-        self._reserve(len(self) + len(used), columns)
-        self.used = np.concatenate([self.used, used])
-
-    def _reserve(self, height: int, columns: int) -> None:
-        """Room for so many rows and columns at least; without rows, for no more than that."""
-        width = -(-columns // _MARGIN) * _MARGIN
-        if len(self):
-            height, width = max(height, self._height), max(width, self._width)
-        if (height, width) != (self._height, self._width):
-            self._lay_out(height, width)
-
-    def _lay_out(self, height: int, width: int) -> None:
-        parts, heads, size = self._shape
-        old, room = self.kv, parts * height * heads * width * size
-        if room > len(self._memory):
-            self._memory = self._memory.new_zeros(room)
-        elif len(self):
-            old = old.clone()
-        self._height, self._width = height, width
-        columns = min(width, old.shape[3])
-        self.kv[:, :, :, :columns] = old[:, :, :, :columns]
-
-    def widen(self, columns: int) -> None:
-        """Make room for so many columns."""
-        self._reserve(len(self), columns)
-
-    def join(self, other: Rows, free: list[int]) -> np.ndarray:
-        """Take over the rows of `other`, in free places first; returns their new numbers."""
-        new = max(0, len(other) - len(free))
-        numbers = np.array([*free[: len(other)], *range(len(self), len(self) + new)], dtype=np.int64)
-        columns = int(other.used.max())
-        self.add(np.zeros(new, dtype=np.int64), columns)
-        self.used[numbers] = other.used
-        self.kv[:, torch.from_numpy(numbers).to(self.kv.device), :, :columns] = other.kv[:, :, :, :columns]
-        return numbers
-
-    def keep(self, rows: np.ndarray) -> None:
-        """Leave out all other rows."""
-        kept = self.kv[:, torch.from_numpy(rows).to(self._memory.device)]
-        used = self.used[rows]
-        self.clear()
-        self.add(used, int(used.max()))
-        self.kv.copy_(kept[:, :, :, : self._width])
-
-    def read(self, row: int, columns: Sequence[int]) -> Tensor:
-        """A copy of some columns of a row, [2 * layers, kv heads, columns, head width]."""
-        return self.kv[:, row].index_select(2, torch.tensor(columns, device=self.kv.device))
-
-    def seats(self, row: np.ndarray) -> tuple[np.ndarray, int]:
-        """The number of each token among those of its row, [tokens], and how many the fullest row has.
-
-        `row` [tokens] names the row of each, ascending.
-        """
-        counts = np.bincount(row, minlength=len(self))
-        return np.arange(len(row)) - (counts.cumsum() - counts)[row], int(counts.max())
+NOT_HONOURED = {
+    "softcap": "its attention caps the scores (soft cap), which search does not do",
+    "s_aux": "its attention has sinks, which search does not have",
+}
+"""Options of an attention that change what it computes, and what to say of a model that has one."""
 
 
 @dataclass(slots=True)
@@ -135,12 +42,17 @@ class Lead:
     kv: Tensor
     hidden: Tensor | None
 
-    def scores(self, layer: int, query: Tensor) -> Tensor:
-        """Of queries [rows, kv heads, queries, head width], scaled already: [rows, kv heads, queries, length]."""
+    def scores(self, layer: int, query: Tensor, unseen: Tensor | None) -> Tensor:
+        """Scores of scaled queries [rows, kv heads, queries, head width]: [rows, kv heads, queries, length].
+
+        `unseen` [rows, queries, length] says which of its tokens lie before a query's window.
+        """
         rows, heads, queries, _ = query.shape
         scores = query.transpose(0, 1).flatten(1, 2) @ self.kv[2 * layer].mT
         if self.hidden is not None:
             scores = scores.masked_fill(self.hidden.repeat_interleave(queries)[:, None], -torch.inf)
+        if unseen is not None:
+            scores = scores.masked_fill(unseen.flatten(0, 1), -torch.inf)
         return scores.view(heads, rows, queries, -1).transpose(0, 1)
 
     def mix(self, layer: int, weights: Tensor) -> Tensor:
@@ -152,18 +64,23 @@ class Lead:
 
 @dataclass(slots=True)
 class Feed:
-    """Where the tokens of one forward pass lie.
+    """Where the tokens of one forward pass lie, and what each of them sees.
 
     New keys and values go to `row` and `column` [tokens] of `kv`, and attention covers all of its columns.
-    The tokens sit in a table of `widest` a row, on `seats` [tokens], or on all of them in order when that is None.
+    The tokens sit in a table of `widest` a row, on `seats` [tokens]; `packed` says that they take all seats in order.
     """
 
     kv: Tensor
     row: Tensor
     column: Tensor
-    seats: Tensor | None
+    seats: Tensor
+    packed: bool
     widest: int
     lead: Lead | None
+    sees: Tensor  # [tokens, columns]
+    at: Tensor  # [tokens], positions in the text
+    shared: int  # query heads that have one key head in common: they are treated as so many more queries of it
+    windows: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
 
     def write(self, part: int, new: Tensor) -> Tensor:
         """Put new keys or values [tokens, kv heads, head width] in their places.
@@ -173,6 +90,32 @@ class Feed:
         """
         self.kv[part][self.row, :, self.column] = new
         return self.kv[part]
+
+    def mask(self, sees: Tensor) -> Tensor:
+        """What to add to the scores when tokens see `sees` [tokens, columns]: [rows, 1, queries, columns]."""
+        rows, dtype = self.kv.shape[1], self.kv.dtype
+        scores = torch.full((rows * self.widest, self.kv.shape[3]), -torch.inf, dtype=dtype, device=sees.device)
+        scores[self.seats, : sees.shape[1]] = torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, -torch.inf)
+        return scores.view(rows, 1, self.widest, -1).repeat(1, 1, self.shared, 1)
+
+    def window(self, width: int) -> tuple[Tensor, Tensor | None]:
+        """The mask for layers that see the last `width` tokens, their own among them, and `unseen` for `Lead.scores`.
+
+        Ancestors lie in the order of the text, so the last columns that a token sees are its window.
+        """
+        if width not in self.windows:
+            later = self.sees.flip(1).cumsum(1).flip(1)  # of the tokens seen, how many lie in this column or after it
+            self.windows[width] = self.mask(self.sees & (later <= width)), self._unseen(width)
+        return self.windows[width]
+
+    def _unseen(self, width: int) -> Tensor | None:
+        """The tokens of the lead before each query's window, [rows, queries, length]; None when all are in it."""
+        if self.lead is None or int(self.at.max()) < width:
+            return None
+        before = torch.arange(self.lead.kv.shape[2], device=self.at.device) <= (self.at - width)[:, None]
+        unseen = before.new_zeros(self.kv.shape[1] * self.widest, before.shape[1])
+        unseen[self.seats] = before
+        return unseen.view(-1, self.widest, before.shape[1]).repeat(1, self.shared, 1)
 
 
 def feed_forward(
@@ -194,17 +137,12 @@ def feed_forward(
         lead: what texts begin with that is not in the rows.
     """
     seat, widest = rows.seats(row)
-    device, dtype, config = rows.kv.device, rows.kv.dtype, model.config
-    scores = torch.full((len(rows) * widest, rows.kv.shape[3]), -torch.inf, dtype=dtype, device=device)
-    seats = torch.from_numpy(row * widest + seat).to(device)
-    scores[seats, : sees.shape[1]] = torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, -torch.inf)
-    where = torch.from_numpy(row).to(device), torch.from_numpy(column).to(device)
-    feed = Feed(rows.kv, *where, None if len(seats) == len(scores) else seats, widest, lead)
-    # Query heads that have one key head in common are treated as so many more queries of it.
-    shared = config.num_attention_heads // rows.kv.shape[2]
-    mask = scores.view(len(rows), 1, widest, -1).repeat(1, 1, shared, 1)
+    seats, places, columns = (torch.from_numpy(part).to(rows.kv.device) for part in (row * widest + seat, row, column))
+    shared = model.config.num_attention_heads // rows.kv.shape[2]
+    packed = len(seats) == len(rows) * widest
+    feed = Feed(rows.kv, places, columns, seats, packed, widest, lead, sees, at, shared)
     hidden: Tensor = model(
-        input_ids=ids[None], position_ids=at[None], attention_mask=mask, use_cache=False, feed=feed
+        input_ids=ids[None], position_ids=at[None], attention_mask=feed.mask(sees), use_cache=False, feed=feed
     ).last_hidden_state
     return hidden[0]
 
@@ -217,6 +155,7 @@ def tree_attention(
     attention_mask: Tensor | None,
     scaling: float,
     feed: Feed | None = None,
+    sliding_window: int | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Attention of new tokens to all that they see of their rows.
@@ -226,10 +165,17 @@ def tree_attention(
         key, value: [1, kv heads, tokens, head width].
         attention_mask: [rows, 1, shared heads * widest, columns], added to the scores.
         feed: where the tokens lie; without it this is the library's own attention.
+        sliding_window: how many tokens this layer sees, its own among them; None: all.
 
     Returns:
         [1, tokens, heads, head width], and None for the weights.
+
+    Raises:
+        UserError: the model asks for something that is not honoured here.
     """
+    for name, what in NOT_HONOURED.items():
+        if options.get(name) is not None:
+            raise UserError(what)
     if feed is None:
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **options
@@ -237,25 +183,31 @@ def tree_attention(
         return plain
     layer = int(module.layer_idx)  # type: ignore[arg-type]  # an int on every attention
     keys, values = (feed.write(2 * layer + i, new[0].transpose(0, 1)) for i, new in enumerate((key, value)))
-    heads, kv_heads, size = query.shape[1], key.shape[1], key.shape[3]
-    table = query[0].transpose(0, 1)
-    if feed.seats is not None:
-        seats = table.new_zeros(len(feed.kv[0]) * feed.widest, heads, size)
-        table = seats.index_copy_(0, feed.seats, table)
-    table = table.reshape(-1, feed.widest, kv_heads, heads // kv_heads, size).permute(0, 2, 3, 1, 4)
-    assert attention_mask is not None
+    mask, unseen = (attention_mask, None) if sliding_window is None else feed.window(sliding_window)
+    assert mask is not None
+    heads, size = query.shape[1], key.shape[3]
+    table = _seated(query[0].transpose(0, 1), feed, key.shape[1])
     # The library's fused attention is slower for so few queries a row.
     queries = table.flatten(2, 3) * scaling
-    scores = queries @ keys.mT + attention_mask
+    scores = queries @ keys.mT + mask
     before = 0 if feed.lead is None else feed.lead.kv.shape[2]
     if feed.lead is not None:
-        scores = torch.cat([feed.lead.scores(layer, queries), scores], dim=-1)
+        scores = torch.cat([feed.lead.scores(layer, queries, unseen), scores], dim=-1)
     weights = torch.softmax(scores, dim=-1)
     output = weights[..., before:] @ values
     if feed.lead is not None:
         output = output + feed.lead.mix(layer, weights[..., :before])
     output = output.view(table.shape).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
-    return (output if feed.seats is None else output[feed.seats])[None], None
+    return (output if feed.packed else output[feed.seats])[None], None
+
+
+def _seated(query: Tensor, feed: Feed, kv_heads: int) -> Tensor:
+    """Queries [tokens, heads, head width] on their seats: [rows, kv heads, shared heads, widest, head width]."""
+    _, heads, size = query.shape
+    if not feed.packed:
+        seats = query.new_zeros(len(feed.kv[0]) * feed.widest, heads, size)
+        query = seats.index_copy_(0, feed.seats, query)
+    return query.reshape(-1, feed.widest, kv_heads, heads // kv_heads, size).permute(0, 2, 3, 1, 4)
 
 
 AttentionInterface.register(NAME, tree_attention)

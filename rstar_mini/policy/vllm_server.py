@@ -26,8 +26,8 @@ from rstar_mini.code_cot import STOPS
 from rstar_mini.errors import ServerLost, UserError
 from rstar_mini.policy.base import Request
 from rstar_mini.policy.endpoint import EndpointPolicy
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.prompts import Prompt
+from rstar_mini.tokens import cached_encoder
 
 START_SECONDS = 900.0  # loading and compiling a large model takes minutes
 MEMORY_SHARE = 0.5  # of the GPU, which the PPM needs too
@@ -155,8 +155,12 @@ class VllmPolicy(EndpointPolicy):
         texts = [self.prompt(request.problem.question)]
         for step in request.steps:
             texts += [step.text, step.output]
-        ids = [token for text in texts for token in self.encode(text)]
-        own = {"prompt": ids, "skip_special_tokens": False, "stop": list(STOPS), "include_stop_str_in_output": True}
+        own = {
+            "prompt": self.encode.joined(texts),
+            "skip_special_tokens": False,
+            "stop": list(STOPS),
+            "include_stop_str_in_output": True,
+        }
         return super().body(request, temperature, seed) | own
 
     def examine(self) -> None:

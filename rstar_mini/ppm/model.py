@@ -11,20 +11,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from trl import RewardConfig, RewardTrainer
 
 from rstar_mini.adapters import new_head
+from rstar_mini.bases import refused
 from rstar_mini.code_cot import split_steps
-from rstar_mini.policy.prefix_cache import cached_encoder, common
+from rstar_mini.policy.prefix_cache import common
+from rstar_mini.policy.windows import windowed
 from rstar_mini.ppm.pairs import Pair
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
-from rstar_mini.training import AnyModel, Resumable, called, dataset, run_trainer, trainer_settings
+from rstar_mini.tokens import Encoder, cached_encoder
+from rstar_mini.training import (
+    AnyModel,
+    Resumable,
+    called,
+    dataset,
+    fits,
+    run_trainer,
+    short_enough,
+    trainer_settings,
+)
 
 
 def reward(logits: Tensor) -> Tensor:
@@ -51,10 +63,26 @@ def ppm_from_policy(policy: PreTrainedModel, seed: int = 0) -> PreTrainedModel:
     set_seed(seed)
     one_label = {"id2label": {0: "score"}, "label2id": {"score": 0}}
     config = type(policy.config).from_dict(policy.config.to_dict() | one_label)
-    model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32, trust_remote_code=False)
     model.get_decoder().load_state_dict(policy.get_decoder().state_dict())
     model.score = new_head(model)
     return model
+
+
+def check_ppm(policy: PreTrainedModel, name: str) -> None:
+    """See that a PPM can be made of a policy, without memory for its weights.
+
+    Raises:
+        UserError: transformers has no such model with a scalar head, or one of another shape.
+    """
+    try:
+        with torch.device("meta"):
+            model = AutoModelForSequenceClassification.from_config(policy.config, trust_remote_code=False)
+        same = model.get_decoder().state_dict().keys() == policy.get_decoder().state_dict().keys()
+    except (ValueError, AttributeError):
+        same = False
+    if not same or not isinstance(getattr(model, "score", None), nn.Linear):
+        raise refused(name, f"transformers can make no PPM of {type(policy).__name__}, though policy.tuning lora can")
 
 
 def shared_prefixes(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
@@ -86,8 +114,9 @@ def shared_prefixes(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
 
 def pair_rewards(model: AnyModel, batch: dict[str, Tensor], squash: Squash = reward) -> tuple[Tensor, Tensor]:
     """The rewards of chosen and rejected, [pairs] each, of a batch from `shared_prefixes`."""
-    seen = {name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}
-    hidden = model.get_decoder()(**seen, use_cache=False).last_hidden_state
+    decoder, at = model.get_decoder(), batch["position_ids"]
+    sees = windowed(decoder.config, batch["attention_mask"], at)
+    hidden = decoder(batch["input_ids"], position_ids=at, attention_mask=sees, use_cache=False).last_hidden_state
     ends = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], batch["ends"]]
     scores = model.score(ends.float()).squeeze(-1)  # type: ignore[operator]  # a layer, which nn.Module hides from the checker
     chosen, rejected = squash(scores).unbind(dim=1)
@@ -117,7 +146,7 @@ class PPMTrainer(Resumable, RewardTrainer):
         return weights.sum()
 
 
-def encode_pair(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, pair: Pair) -> dict[str, Any]:
+def encode_pair(encode: Encoder, prompt: Prompt, pair: Pair) -> dict[str, Any]:
     """Pre-tokenised `chosen_ids` and `rejected_ids`, which end at the step's last token: where search reads the score.
 
     Ready-made ids also keep TRL from adding an end-of-sequence token that search would never see. By `length` the
@@ -128,7 +157,7 @@ def encode_pair(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, pair: 
         pieces = [prompt(pair.problem.question)]
         for step in split_steps(pair.prefix + continuation):
             pieces += [step.text, step.output]
-        return [token for piece in pieces for token in encode(piece)]
+        return encode.joined(pieces)
 
     chosen, rejected = ids(pair.chosen), ids(pair.rejected)
     return {
@@ -158,6 +187,7 @@ def train_ppm(
     set_seed(seed)
     encode = cached_encoder(tokenizer.encode)
     rows = [encode_pair(encode, prompt, pair) for pair in pairs]
+    rows = short_enough(rows, model, name, progress)
     trainer = ppm_trainer(model, tokenizer, rows, settings, seed, checkpoints)
     trainer.squash = squash
     return model, run_trainer(trainer, progress, name, settings.checkpoint_seconds)
@@ -185,12 +215,14 @@ def ppm_trainer(
 def ordered_rightly(
     model: AnyModel, tokenizer: PreTrainedTokenizerBase, prompt: Prompt, pairs: Sequence[Pair]
 ) -> list[bool]:
-    """Of each held-out pair, whether the PPM scores the better step higher."""
+    """Of each held-out pair that the model can read, whether the PPM scores the better step higher."""
     encode = cached_encoder(tokenizer.encode)
     right: list[bool] = []
+    rows = [encode_pair(encode, prompt, pair) for pair in pairs]
+    rows = [row for row in rows if fits(model, row["length"])]
     with called(model, partial(pair_rewards, model)):
-        for first in range(0, len(pairs), 64):
-            batch = shared_prefixes([encode_pair(encode, prompt, pair) for pair in pairs[first : first + 64]])
+        for first in range(0, len(rows), 64):
+            batch = shared_prefixes(rows[first : first + 64])
             chosen, rejected = model({name: part.to(model.device) for name, part in batch.items()})
             right += (chosen > rejected).tolist()
     return right

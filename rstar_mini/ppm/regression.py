@@ -5,7 +5,7 @@ Both are the PPM's model, head and tanh; only what they learn from the same tree
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, set_s
 from trl import RewardConfig
 
 from rstar_mini.code_cot import judged_text
-from rstar_mini.policy.prefix_cache import cached_encoder
 from rstar_mini.ppm.model import reward
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt
 from rstar_mini.recipes.schema import Ppm
+from rstar_mini.tokens import Encoder, cached_encoder
 from rstar_mini.training import AnyModel, Resumable, run_trainer, trainer_settings
 from rstar_mini.types import Problem, Step, Tree
 
@@ -72,14 +72,13 @@ class RegressionTrainer(Resumable):
         return torch.tensor(len(inputs["labels"]))
 
 
-def encode_scored(encode: Callable[[str], tuple[int, ...]], prompt: Prompt, row: ScoredSteps) -> dict[str, Any]:
+def encode_scored(encode: Encoder, prompt: Prompt, row: ScoredSteps) -> dict[str, Any]:
     """Token ids that end at the last step's last token, where search reads the score, and the target."""
     pieces = [prompt(row.problem.question)]
     for step in row.steps[:-1]:
         pieces += [step.text, step.output]
     last = row.steps[-1]
-    pieces += [last.text, judged_text(last).removeprefix(last.text)]
-    ids = [token for piece in pieces for token in encode(piece)]
+    ids = encode.joined([*pieces, last.text, judged_text(last).removeprefix(last.text)])
     return {"input_ids": ids, "labels": row.target, "length": len(ids)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rstar_mini.code_cot import END_ANSWER, judged_text
 from rstar_mini.policy.memory import smaller
 from rstar_mini.policy.prefix_cache import Place, PrefixCache, Trie
-from rstar_mini.policy.tree_attention import Rows
+from rstar_mini.policy.rows import Rows
 from rstar_mini.ppm.model import reward
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step
@@ -20,12 +21,16 @@ from rstar_mini.types import Problem, Step
 if TYPE_CHECKING:
     from rstar_mini.adapters import View
 
+PAST_END = -1.0  # the score of a step for which the model has no positions: search cannot go on from it
 Siblings = tuple[Problem, tuple[Step, ...], Sequence[Step]]
 
 
 @dataclass(slots=True)
 class _Family:
-    """Siblings to read: nodes of `trie`, those of the prefix that are not known yet, and those of each candidate."""
+    """Siblings to read: nodes of `trie`, those of the prefix that are not known yet, and those of each candidate.
+
+    A candidate without nodes is longer than the model can read.
+    """
 
     trie: Trie
     trunk: list[int]
@@ -66,13 +71,14 @@ class PPMScorer:
 
     def _score(self, siblings: Sequence[Siblings]) -> list[list[float]]:
         families = [self._family(each) for each in siblings]
-        scores: list[list[float]] = [[] for _ in siblings]
-        for batch in self.cache.batches([family.trie for family in families]):
+        scores = [[PAST_END for _ in family.paths] for family in families]
+        read = [i for i, family in enumerate(families) if any(family.paths)]
+        for batch in ([read[i] for i in part] for part in self.cache.batches([families[i].trie for i in read])):
             rows, hidden = self.cache.read([families[i].trie for i in batch])
             values = reward(self.head(hidden))[:, 0].tolist()
             first = 0
             for row, i in enumerate(batch):
-                scores[i] = [round(values[first + path[-1]], 6) for path in families[i].paths]
+                scores[i] = [round(values[first + path[-1]], 6) if path else PAST_END for path in families[i].paths]
                 first += len(families[i].trie.tokens)
                 self._keep(siblings[i], families[i], rows, row)
         return scores
@@ -82,8 +88,11 @@ class PPMScorer:
         problem, prefix, steps = siblings
         place = self.cache.locate(problem, prefix, output_is_read=bool(prefix) and _reads_output(prefix[-1]))
         trie = Trie(place.segment)
-        trunk = trie.add(place.pending)
-        paths = [trie.add(self._tokens(step), len(trunk) - 1) for step in steps]
+        texts = [self._tokens(step) for step in steps]
+        texts = [tokens if self.cache.fits(place.length + len(tokens)) else () for tokens in texts]
+        trunk = trie.add(place.pending) if any(texts) else []
+        paths = [trie.add(tokens, len(trunk) - 1) for tokens in texts]
+        self.cache.past_end += texts.count(())
         self.cache.unique += len(trie.tokens) - len(trunk)
         return _Family(trie, trunk, paths)
 
@@ -96,13 +105,14 @@ class PPMScorer:
             if not prefix:
                 self.cache.remember(problem, prefix, Place(segment, ()))
         for step, path in zip(steps, family.paths, strict=True):
-            if not step.text.endswith(END_ANSWER):
+            if path and not step.text.endswith(END_ANSWER):
                 own = self.cache.segment(segment, rows.read(row, [start + node for node in path]))
                 self.cache.remember(problem, (*prefix, step), Place(own, ()), _reads_output(step))
 
     def _tokens(self, step: Step) -> tuple[int, ...]:
         """The candidate's text and, encoded apart as everywhere, what it printed."""
-        return self.cache.encode(step.text) + self.cache.encode(judged_text(step).removeprefix(step.text))
+        pieces = step.text, judged_text(step).removeprefix(step.text)
+        return tuple(chain.from_iterable(self.cache.encode(piece, goes_on=True) for piece in pieces))
 
 
 def _reads_output(step: Step) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from rstar_mini.answers.extract import boxed_answer, marked_answer
 from rstar_mini.code_cot import CODE
 from rstar_mini.errors import UserError
 from rstar_mini.paths import data_file
+from rstar_mini.problems.files import check_card, is_local, read_rows
 from rstar_mini.problems.sets import BOXED, SETS, Columns, config_of, fitting
 from rstar_mini.types import Problem
 
 SPLITS = ("train", "validation", "test")
 SHIPPED = {"generated": "", "puzzles": "puzzles-"}  # what the names of the files of a shipped source begin with
+_MAX_LEVEL = 999_999
 INSTEAD = "use 'generated' or a .jsonl file with 'question' and 'answer'"
 
 
@@ -29,11 +31,12 @@ def load_problems(
 ) -> list[Problem]:
     """The problems of a source, in its order, cut to `limit` after the choice of families and levels.
 
-    `source` is "generated" (the shipped splits train, validation and test), a path that ends in .jsonl (`split` plays
-    no part), the short name of a known set (`rstar_mini.problems.sets.SETS`, such as "gsm8k"), a dataset of the Hub
-    such as "AI-MO/NuminaMath-1.5", or a folder with the files of one. Rows have the columns of a known set, or
-    `question` or `problem` and `answer` or a `solution` with a boxed answer; an answer that ends in "#### 42" is cut to
-    its final answer. A level is a whole number: "Level 3" is 3, and so is a difficulty of 3.5.
+    `source` is "generated" (the shipped splits train, validation and test), a path that ends in .jsonl, .json or
+    .parquet (`split` plays no part), the short name of a known set (`rstar_mini.problems.sets.SETS`, such as "gsm8k"),
+    a dataset of the Hub such as "AI-MO/NuminaMath-1.5", or a folder with the files of one. Rows have the
+    columns of a known set, or `question` or `problem` and `answer` or a `solution` with a boxed answer; an answer that
+    ends in "#### 42" is cut to its final answer. A level is a whole number: "Level 3" is 3, and so is a difficulty of
+    3.5.
 
     Raises:
         UserError: no such source or split, a broken or incomplete row, no problem left, or a limit below 1.
@@ -43,7 +46,7 @@ def load_problems(
 
 def hub_name(source: str) -> str | None:
     """The Hub's name of a source of problems; None for one that is not there."""
-    if source in SHIPPED or source.endswith(".jsonl") or Path(source).is_dir():
+    if source in SHIPPED or is_local(source):
         return None
     return SETS[source].hub if source in SETS else source
 
@@ -71,17 +74,32 @@ def read_problems(
             problems.append(problem)
         if len(problems) == limit:
             break
+    _check_ids(source, problems)
     if not problems:
         proofs = f"; rows without a final answer: {without_answer}" if without_answer else ""
         raise UserError(f"{source}: no problem with families {families or 'any'} and levels {levels or 'any'}{proofs}")
     return problems, without_answer
 
 
+def _check_ids(source: str, problems: Sequence[Problem]) -> None:
+    """Solutions are kept under the problem's id, so each must be its own.
+
+    Raises:
+        UserError: some ids come twice.
+    """
+    counts = Counter(problem.id for problem in problems)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        named = ", ".join(map(repr, twice[:5])) + (", ..." if len(twice) > 5 else "")
+        raise UserError(f"{source}: {len(twice)} ids belong to several problems: {named}; give each problem its own id")
+
+
 def _read(source: str, split: str) -> Iterator[Problem | None]:
     """Problem by problem; None stands for a row without a final answer."""
     if source in SHIPPED:
-        return _read_jsonl(_shipped(source, split))
-    return _read_jsonl(Path(source)) if source.endswith(".jsonl") else _read_hub(source, split)
+        return _read_file(_shipped(source, split))
+    if is_local(source) and not Path(source).is_dir():
+        return _read_file(Path(source))
+    return _read_hub(source, split)
 
 
 def _wanted(problem: Problem, families: Sequence[str] | None, levels: Sequence[int] | None) -> bool:
@@ -96,19 +114,9 @@ def _shipped(source: str, split: str) -> Path:
     return data_file(f"{SHIPPED[source]}{split}.jsonl")
 
 
-def _read_jsonl(path: Path) -> Iterator[Problem | None]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read as UTF-8 text ({error})"
-        raise UserError(f"{path}: {reason}; give a JSONL file with 'question' and 'answer' on each line") from error
-    if not any(line.strip() for line in lines):
-        raise UserError(f"{path}: the file is empty; each line needs 'question' and 'answer'")
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            place = f"{path}, line {number}"
-            row = _row(line, place)
-            yield None if _unanswered(row) else _problem(row, f"{path.stem}-{number}", place)
+def _read_file(path: Path) -> Iterator[Problem | None]:
+    for number, place, row in read_rows(path):
+        yield None if _unanswered(row) else _problem(row, f"{path.stem}-{number}", place)
 
 
 def _unanswered(row: dict[str, Any]) -> bool:
@@ -119,21 +127,10 @@ def _unanswered(row: dict[str, Any]) -> bool:
     return has_place and (not answer or _is_nan(answer)) and not _final_answer(row, columns)
 
 
-def _row(line: str, place: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{place}: not valid JSON ({error.msg}, column {error.colno}); mend or remove the line"
-        ) from error
-    if not isinstance(row, dict):
-        raise UserError(f'{place}: not a JSON object; write {{"question": ..., "answer": ...}}')
-    return row
-
-
 def _read_hub(name: str, split: str) -> Iterator[Problem | None]:
     hub = name
-    if known := SETS.get(name):
+    known = None if is_local(name) else SETS.get(name)
+    if known:
         if split not in known.splits:
             raise UserError(f"the problem set {name} has no split '{split}'; use {' or '.join(known.splits)}")
         hub, split = known.hub, known.splits[split]
@@ -151,6 +148,7 @@ def _hub_rows(name: str, split: str) -> Iterable[dict[str, Any]]:
 
     config = config_of(name)
     folder = Path(name) if Path(name).is_dir() else Repo(name, "dataset", config=config).snapshot()
+    check_card(Path(folder))
     try:
         rows: Iterable[dict[str, Any]] = load_dataset(str(folder), config, split=split)
     except Exception as error:  # every format of a data set has its own errors
@@ -167,16 +165,32 @@ def _problem(row: dict[str, Any], default_id: str, place: str) -> Problem:
         if not value:
             raise UserError(f"{place}: '{key}' is missing or empty; each problem needs a question and a final answer")
     solution = _text(row.get(columns.solution))
-    return Problem(
+    problem = Problem(
         id=_text(row.get("id")) or _text(row.get("unique_id")) or default_id,
         question=question,
         answer=answer,
-        level=_level(row.get(columns.level)),
+        level=_level(row.get(columns.level), place),
         family=_text(row.get(columns.family)) or None,
         solution=solution if solution.startswith(CODE) else None,  # prose solutions are not in our format
         unseen=row.get("unseen") is True,
         agreement=row.get("agreement"),
     )
+    for value in (problem.id, question, answer, problem.family or "", solution):
+        _check_text(value, place)
+    return problem
+
+
+def _check_text(text: str, place: str) -> None:
+    """Half a character, as broken exports have them, can be neither tokenised nor written.
+
+    Raises:
+        UserError: the text has one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise UserError(f"{place}: {half} is half a character, which is no text; mend or remove the row") from error
 
 
 def _text(value: object) -> str:
@@ -204,7 +218,19 @@ def _stated(solution: str, mark: str) -> str:
     return (boxed_answer(solution) or "") if mark == BOXED else marked_answer(solution, mark)
 
 
-def _level(value: object) -> int | None:
-    """The whole number of a level such as 3, 3.5 or "Level 3"; None without one."""
+def _level(value: object, place: str) -> int | None:
+    """The whole number of a level such as 3, 3.5 or "Level 3"; None without one.
+
+    Raises:
+        UserError: it is no level, such as a number of many digits.
+    """
+    if value != value:  # NaN, which stands for none in tables
+        return None
+    if isinstance(value, float):
+        if not 0 <= value <= _MAX_LEVEL:
+            raise UserError(f"{place}: the level {value:g} is not from 0 to {_MAX_LEVEL}; mend or remove it")
+        return int(value)
     found = re.search(r"\d+", _text(value))
+    if found and len(found[0]) > len(str(_MAX_LEVEL)):
+        raise UserError(f"{place}: a level of {len(found[0])} digits; mend or remove it")
     return int(found[0]) if found else None

@@ -81,10 +81,7 @@ def _apply(data: dict[str, Any], override: str) -> str:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise UserError(f"--set {override}: must be KEY=VALUE, such as search.c=1.5")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override}: the value is not valid YAML: {_reason(error)}") from error
+    value = _value_of(key, text, override)
     *parents, last = key.split(".")
     place: Any = data
     for part in parents:
@@ -97,6 +94,26 @@ def _apply(data: dict[str, Any], override: str) -> str:
     else:
         raise UserError(f"--set {override}: '{'.'.join(parents)}' is a single value and has no keys below it")
     return key
+
+
+def _value_of(key: str, text: str, override: str) -> Any:
+    """A value as YAML; but a text, such as a path, as it stands: YAML would cut it at " #", for example."""
+    if _is_text(key) and not text.startswith(("'", '"')) and text not in ("", "null", "~"):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override}: the value is not valid YAML: {_reason(error)}") from error
+
+
+def _is_text(key: str) -> bool:
+    """Whether the schema has a text here."""
+    *parents, name = key.split(".")
+    try:
+        field = _section([part for part in parents if not part.isdecimal()]).model_fields[name]
+    except KeyError:  # no such key, which is said later
+        return False
+    return str in (field.annotation, *get_args(field.annotation)) and get_origin(field.annotation) is not list
 
 
 def _item(place: Any, part: str, override: str) -> Any:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 Count = Annotated[int, Field(ge=0)]
+
+
+def _expanded(name: object) -> object:
+    """A path that begins with ~ in full; a shell does not do so in `--set problems.path=~/mine.jsonl`."""
+    if isinstance(name, str) and name.startswith("~"):
+        try:
+            return str(Path(name).expanduser())
+        except RuntimeError as error:
+            raise ValueError(f"{name}: {error} Write the path in full") from error
+    return name
+
+
+Named = Annotated[str, BeforeValidator(_expanded)]
+"""A path, or a name."""
 
 
 class Section(BaseModel):
@@ -18,10 +42,10 @@ class Section(BaseModel):
 class Problems(Section):
     """Which problems the rounds search."""
 
-    path: str = Field(
+    path: Named = Field(
         "generated",
         description="'generated', a known set such as gsm8k (rstar_mini/problems/sets.py), a JSONL file with question "
-        "and answer, or a Hub data set",
+        "and answer, or a Hub data set; a file may end in .json or .parquet, too",
     )
     split: str = Field("train", description="split of a generated, known or Hub data set")
     limit: PositiveInt | None = Field(None, description="use the first so many problems")
@@ -29,10 +53,15 @@ class Problems(Section):
         None, description="only these families: kinds of generated problems, subjects of MATH, sources of NuminaMath"
     )
     levels: list[PositiveInt] | None = Field(None, description="only these levels; a difficulty of 4.5 is level 4")
-    decontaminate: list[str] = Field(
+    decontaminate: list[Named] = Field(
         [],
         description="test sets, as math500, gsm8k:test (test is the default) or a JSONL file; problems that stand in "
         "one of them are left out, and in any case those of the evaluation set",
+    )
+    decontaminate_by: Literal["words", "text"] = Field(
+        "words",
+        description="what counts as the same problem: the same text or 13 words in a row, or 'text', the same text "
+        "alone, for problems made from templates",
     )
 
 
@@ -56,7 +85,11 @@ class Synthesis(Section):
 class PolicySettings(Section):
     """The language model that writes steps."""
 
-    base: str = Field("tiny", description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name")
+    base: Named = Field(
+        "tiny",
+        description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name; README says of which "
+        'architectures ("Architectures")',
+    )
     prompt: Literal["plain", "paper", "chat"] = Field(
         "plain", description="template of the prompt; 'chat' is the one that comes with the model"
     )
@@ -207,7 +240,7 @@ class Ppm(Training):
 class Evaluation(Section):
     """Held-out evaluation at the end of each round."""
 
-    path: str = Field("generated", description="as problems.path")
+    path: Named = Field("generated", description="as problems.path")
     split: str = Field("test", description="as problems.split")
     limit: PositiveInt | None = Field(200, description="held-out problems evaluated after each round")
     candidates: PositiveInt = Field(8, description="steps sampled at each node (the paper uses 32)")

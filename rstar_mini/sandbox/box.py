@@ -17,12 +17,12 @@ from rstar_mini.types import Execution, Status
 _WALL_FACTOR = 1.5  # wall-clock seconds allowed for each CPU second: ends programs that sleep
 _MARGIN = 0.3  # CPU times this near the limit, as a share of it, may be noise and are measured again
 _KINDS = (Status.OK, Status.ERROR, Status.MEMORY, Status.FORBIDDEN)  # what a program's own record may say
-_SIGSYS = 31  # on Linux; Windows lacks the name
+_SIGSYS, _SIGXCPU = 31, 24  # on Linux (the second on macOS too); Windows lacks the names
 _MAX_ERROR = 400  # characters; the rest of a longer message is the program's own doing
 _REMEMBERED = 10**8  # characters of programs and their output that are kept
 _MAX_CODE = MAX_CODE // 4  # characters, which take four bytes at most
 _TOO_LONG = Execution(Status.ERROR, "", f"a program of more than {_MAX_CODE} characters")
-_NEEDS_HEAVY = re.compile(r"\b(sympy|numpy|scipy)\b")
+_NEEDS_HEAVY, _NEEDS_RARE = re.compile(r"\b(sympy|numpy)\b"), re.compile(r"\b(networkx|scipy)\b")
 # Cheap modules that programs use; whatever else they import is loaded in their own process.
 _LEAN = (
     "import bisect, cmath, collections, datetime, decimal, fractions, functools",
@@ -36,6 +36,13 @@ _HEAVY = (
     "import sympy, sympy.core.random; sympy.core.random.seed(0); sympy.Dummy._base_dummy_index = 10**6",
     "import sympy; x = sympy.Symbol('x'); sympy.simplify(sympy.solve(x**2 - 3 * x + 1, x)[0])",
     "import sympy; sympy.lambdify(sympy.Symbol('x'), 1)(0)",
+)
+# These load modules that the guard refuses to programs, so a server loads them before it has a guard.
+_RARE = (
+    *_HEAVY,
+    "import networkx",
+    "import scipy.fft, scipy.integrate, scipy.interpolate, scipy.linalg, scipy.ndimage, scipy.optimize, scipy.signal",
+    "import scipy.sparse.csgraph, scipy.sparse.linalg, scipy.spatial, scipy.special, scipy.stats",
 )
 
 
@@ -71,8 +78,9 @@ class Sandbox:
         self.limits = Limits(cpu_seconds, _WALL_FACTOR * cpu_seconds, memory_mb, output_chars)
         self.requests = self.programs = 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        # Two kinds of server, because a fork copies page tables: one that holds sympy forks several times slower.
-        self._lean, self._heavy = Servers(cores, layers, _LEAN), Servers(cores, layers, _HEAVY)
+        # Several kinds of server, because a fork copies page tables: one that holds sympy forks several times slower.
+        self._lean, self._heavy, self._rare = (Servers(cores, layers, warm_up) for warm_up in (_LEAN, _HEAVY, _RARE))
+        self._all = self._lean, self._heavy, self._rare
         self._known: dict[str, Execution] = {}
         self._kept = 0
         self._lock, self._process = threading.Lock(), os.getpid()
@@ -98,16 +106,16 @@ class Sandbox:
     def close(self) -> None:
         """End all server processes."""
         with self._own_lock():
-            self._lean.close()
-            self._heavy.close()
+            for servers in self._all:
+                servers.close()
 
     def _own_lock(self) -> threading.Lock:
         """The lock. In a process forked from the one that started the servers, these are not ours to talk to."""
         if self._process != os.getpid():
             self._lock, self._process = threading.Lock(), os.getpid()
-            self._others = (self._lean.alive, self._heavy.alive)  # kept, or Python would warn that they still run
-            self._lean.forget()
-            self._heavy.forget()
+            self._others = [servers.alive for servers in self._all]  # kept, or Python would warn that they still run
+            for servers in self._all:
+                servers.forget()
         return self._lock
 
     def run(self, code: str) -> Execution:
@@ -128,9 +136,14 @@ class Sandbox:
             self.programs += len(new)
             self._known |= {code: _TOO_LONG for code in new if len(code) > _MAX_CODE}
             new = [code for code in new if code not in self._known]
-            for servers, heavy in ((self._lean, False), (self._heavy, True)):
-                self._run_new(servers, [code for code in new if bool(_NEEDS_HEAVY.search(code)) is heavy])
+            for servers in self._all:
+                self._run_new(servers, [code for code in new if self._servers_for(code) is servers])
             return [self._known[code] for code in codes]
+
+    def _servers_for(self, code: str) -> Servers:
+        if _NEEDS_RARE.search(code):
+            return self._rare
+        return self._heavy if _NEEDS_HEAVY.search(code) else self._lean
 
     def _run_new(self, servers: Servers, codes: list[str]) -> None:
         generous = self.limits._replace(cpu_seconds=(1 + _MARGIN) * self.limits.cpu_seconds)
@@ -160,6 +173,8 @@ class Sandbox:
             return Status.OUTPUT, f"more than {self.limits.output_chars} characters printed"
         if facts["ended"] == "timeout" or facts["cpu"] > self.limits.cpu_seconds:
             return Status.TIMEOUT, f"more than {self.limits.cpu_seconds:g} s of CPU time, or much longer asleep"
+        if facts["exit"] == -_SIGXCPU:  # where the server cannot measure CPU time, the system ends the program
+            return Status.TIMEOUT, f"more than {self.limits.cpu_seconds:g} s of CPU time"
         if facts["exit"] == -_SIGSYS:
             return Status.FORBIDDEN, "a system call that the kernel does not allow here"
         if facts["exit"] < 0:

@@ -14,10 +14,10 @@ def apply_limits(limits: Limits, server_memory: int) -> None:
     """Take away what the program does not need, for good; stronger layers belong here.
 
     `server_memory` is the address space, in bytes, that the server's own modules take. The CPU limit is only a backstop
-    in whole seconds: the server measures and ends programs more finely. The limit on processes binds ordinary users
-    only, since the kernel exempts root.
+    in whole seconds: the server measures more finely, and ends programs before it. The limit on processes binds
+    ordinary users only, since the kernel exempts root.
     """
-    seconds = math.ceil(limits.cpu_seconds)
+    seconds = math.ceil(limits.cpu_seconds) + 1
     memory = server_memory + limits.memory_mb * 2**20
     for kind, soft, hard in (
         (resource.RLIMIT_CPU, seconds, seconds + 1),

@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 
 from rstar_mini.evolution.run import Run
+from rstar_mini.problems.files import is_local
 from rstar_mini.problems.load import hub_name
+from rstar_mini.problems.load import SHIPPED
 from rstar_mini.problems.sets import SETS
 from rstar_mini.recipes import Recipe
 from rstar_mini.show.tables import difference, share
@@ -132,7 +134,7 @@ def publishable(recipe: Recipe) -> Recipe:
 
 
 def _file_name(source: str) -> str:
-    return Path(source).name if source.endswith(".jsonl") or Path(source).is_dir() else source
+    return Path(source).name if is_local(source) else source
 
 
 def base_on_hub(base: str) -> str | None:
@@ -157,7 +159,7 @@ def _of_model(recipe: Recipe, part: Part) -> dict[str, Any]:
 def _of_rows(recipe: Recipe) -> dict[str, Any]:
     """What the Hub reads of a data set's card."""
     path = recipe.problems.path
-    licence = "MIT" if path == "generated" else SETS[path].licence if path in SETS else ""
+    licence = "MIT" if path in SHIPPED else SETS[path].licence if path in SETS else ""
     source = hub_name(path)
     front = _license(licence, path) | ({"source_datasets": [f"extended|{source}"]} if source else {})
     files = [{"config_name": "default", "data_files": [{"split": "train", "path": "train.parquet"}]}]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from datasets.utils.logging import disable_progress_bar
 
-from rstar_mini.errors import UserError
+from rstar_mini.errors import UserError, command
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import check_room, read_json, whole_folder, write_json
+from rstar_mini.files import check_room, copy_files, read_json, whole_folder, write_json
 from rstar_mini.hub import Repo, check_login, publish
 from rstar_mini.models import load_ppm
 from rstar_mini.progress import Progress
@@ -63,7 +62,7 @@ def export_round(run: Run, to: str, number: int | None, progress: Progress) -> l
 def _round(run: Run, number: int | None) -> int:
     finished = [row["round"] for row in run.metrics() if row["round"]]
     if not finished:
-        raise UserError(f"{run.path} has no finished round yet; go on with: rstar-mini evolve --run {run.path}")
+        raise UserError(f"{run.path} has no finished round yet; go on with: {command('evolve', '--run', run.path)}")
     if number is not None and number not in finished:
         raise UserError(f"round {number} of {run.path} is not finished; finished rounds: {finished}")
     return number or finished[-1]
@@ -124,7 +123,7 @@ def _write(run: Run, number: int, folder: Path, places: dict[str, str], on_hub: 
 
 def _copy_policy(source: Path, to: Path, base: str) -> None:
     """The policy's files; those of adapters name the folder of their base, which is another one elsewhere."""
-    shutil.copytree(source, to, dirs_exist_ok=True)
+    copy_files(source, to)
     if (to / ADAPTER_CONFIG).exists():
         config = read_json(to / ADAPTER_CONFIG)
         write_json(to / ADAPTER_CONFIG, config | {"base_model_name_or_path": base_on_hub(base)})

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rstar_mini.errors import UserError
+from rstar_mini.errors import UserError, command
 from rstar_mini.experiments.page import CLAIM_HEADERS, cell_text, claim_cells
 from rstar_mini.experiments.results import Grid, Result, read_results
 from rstar_mini.files import read_json
@@ -37,7 +37,7 @@ def with_results(text: str, results: Path) -> str:
 def _part(folder: Path, part: str) -> str:
     if part == "metrics":
         if not (folder / "metrics.json").exists():
-            raise UserError(f"{folder} has no metrics.json; write it with: rstar-mini report RUN --to {folder}")
+            raise UserError(f"{folder} has no metrics.json; write it with: {command('report', 'RUN', '--to', folder)}")
         rows = map(result_cells, read_json(folder / "metrics.json"))
         return _table(HEADERS, rows)
     found = {result.name: result for result in read_results(folder)}

@@ -10,7 +10,7 @@ import matplotlib
 import matplotlib.style
 import yaml
 
-from rstar_mini.errors import UserError
+from rstar_mini.errors import UserError, command
 from rstar_mini.files import write_bytes
 from rstar_mini.show.figures import accuracy_figure, coverage_figure
 from rstar_mini.show.page import escaped, image, preformatted, table, whole_page
@@ -34,7 +34,7 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
     """
     metrics = run.metrics()
     if not metrics:
-        raise UserError(f"{run.path} has no finished round yet; go on with: rstar-mini evolve --run {run.path}")
+        raise UserError(f"{run.path} has no finished round yet; go on with: {command('evolve', '--run', run.path)}")
     # The defaults in place of the reader's own settings: the same files give the same pictures.
     with matplotlib.style.context("default"):
         whole = whole_page(f"rstar_mini: {run.recipe.name}", _sections(run, metrics))
@@ -63,9 +63,9 @@ def _results(run: Run, metrics: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for row in metrics:
         held_out = row.get("evaluation", {})
-        command = f"rstar-mini evolve {run.path.name}/recipe.yaml --run again --rounds {max(1, row['round'])}"
+        line = command("evolve", f"{run.path.name}/recipe.yaml", "--run", "again", "--rounds", max(1, row["round"]))
         cells = [*result_cells(row), str(held_out.get("n", "-")), str(held_out.get("seed", "-"))]
-        rows.append([*map(escaped, cells), f"<code>{escaped(command)}</code>"])
+        rows.append([*map(escaped, cells), f"<code>{escaped(line)}</code>"])
     note = "<p>In percent with 95 % Wilson intervals; round 0 is the base model. The command makes the row again.</p>"
     return note + table((*HEADERS, "n", "seed", "command"), rows)
 
