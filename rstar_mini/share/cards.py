@@ -11,8 +11,7 @@ import yaml
 
 from rstar_mini.evolution.run import Run
 from rstar_mini.problems.files import is_local
-from rstar_mini.problems.load import hub_name
-from rstar_mini.problems.load import SHIPPED
+from rstar_mini.problems.load import SHIPPED, hub_name
 from rstar_mini.problems.sets import SETS
 from rstar_mini.recipes import Recipe
 from rstar_mini.show.tables import difference, share
