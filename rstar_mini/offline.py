@@ -17,6 +17,21 @@ def go_offline() -> None:
     os.environ.update(dict.fromkeys(_SWITCHES, "1"))
 
 
+def check_url(url: str) -> None:
+    """See that a server's address is one.
+
+    Raises:
+        UserError: it names no host, or no port where one should stand.
+    """
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise UserError(f"{url} is no address of a server; it should look like http://localhost:8000/v1")
+
+
 def check_address(url: str) -> None:
     """See that a server may be asked.
 

@@ -28,6 +28,7 @@ from rstar_mini.evolution.run import Run
 from rstar_mini.progress import Progress, Silent
 from rstar_mini.recipes import Recipe
 from rstar_mini.told import FAILED, WRONG, Listener, Told, line_of, tell
+from rstar_mini.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from rstar_mini.cluster.pool import Cluster
@@ -56,7 +57,7 @@ def configuration_file(name_or_path: str) -> Path:
 def _cannot(configuration: Path) -> str:
     """Why nothing can be trained as a configuration says, "" when it can."""
     try:
-        told = yaml.safe_load(configuration.read_text())
+        told = load_yaml(configuration.read_text())
     except (yaml.YAMLError, UnicodeDecodeError):
         told = None
     if not isinstance(told, dict):
@@ -76,7 +77,7 @@ def _cannot(configuration: Path) -> str:
 
 def machines_of(configuration: Path) -> tuple[int, int]:
     """On how many machines, and with how many processes on each, a configuration trains."""
-    told = yaml.safe_load(configuration.read_text())
+    told = load_yaml(configuration.read_text())
     machines = told.get("num_machines", 1)
     return machines, told.get("num_processes", 1) // machines
 

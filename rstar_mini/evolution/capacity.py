@@ -9,6 +9,7 @@ from typing import Literal
 
 import psutil
 import torch
+from pydantic import TypeAdapter
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from rstar_mini.files import read_json
@@ -38,7 +39,8 @@ def capacity(folder: Path, settings: PolicySettings, base: PreTrainedModel, free
     Kept, because rounding depends on what is decoded together: a run that goes on elsewhere goes on the same.
     """
     if (folder / FILE).exists():
-        return Capacity(**read_json(folder / FILE))
+        kept: Capacity = read_json(folder / FILE, TypeAdapter(Capacity).validate_python)
+        return kept
     free = free_bytes() if free is None else free
     rows = int(ROWS_SHARE * free / (_token_bytes(base.config, settings) * (_TEXT + settings.max_step_tokens)))
     return Capacity(

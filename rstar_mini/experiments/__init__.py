@@ -84,7 +84,7 @@ def reproduce(
     if wrong := [name for name in names if name not in NAMES]:
         raise UserError(f"there is no experiment '{wrong[0]}'; choose from {', '.join(NAMES)}, or all")
     settings, found = load_recipe(recipe, overrides), []
-    path, known = run or Path("runs") / settings.name, experiments()
+    path, known = run or settings.default_run, experiments()
     names, progress = names or NAMES, progress or Silent()
     each = range(settings.seed, settings.seed + seeds)
     if worth_it(settings, each):
