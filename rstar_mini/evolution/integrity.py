@@ -33,14 +33,20 @@ def refuse_foreign(folder: Path) -> None:
 
 def verify(folder: Path) -> list[str]:
     """Every file against its recorded digest; returns a line about each that is wrong, whatever the folder holds."""
-    wrong = dict(_foreign(folder))
+    foreign = dict(_foreign(folder))
+    wrong = dict(foreign)
     for ledger in (DIGESTS, EVENTS):
         place = folder / ledger
-        if ledger not in wrong and place.exists() and (damage := Ledger(place).readable()[1]):
+        if ledger not in foreign and place.exists() and (damage := Ledger(place).damage()):
             wrong[ledger] = damage
-    if DIGESTS in wrong or not (folder / DIGESTS).exists():
-        return _lines({DIGESTS: "missing, and with it the digests of all others"} | wrong)
-    recorded = {row["file"]: row["sha256"] for row in Ledger(folder / DIGESTS).rows()}
+    if DIGESTS in foreign:
+        return _lines(wrong)
+    try:
+        recorded = {row["file"]: row["sha256"] for row in Ledger(folder / DIGESTS).rows()}
+    except UserError:
+        return _lines(wrong)
+    if not recorded:
+        return _lines({DIGESTS: "it has no digest of any file"} | wrong)
     found = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
     for name in recorded.keys() - found.keys() - wrong.keys():
         wrong[name] = "a folder, and not the file that was written" if (folder / name).is_dir() else "missing"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rstar_mini.errors import UserError
 from rstar_mini.evolution.records import any_row, digest_row, event_row
 from rstar_mini.files import damage_named, open_own, reason, sync, write_bytes
 
@@ -34,37 +35,47 @@ class Ledger:
         Raises:
             UserError: one of them is damaged.
         """
-        return list(self._rows())
+        with damage_named(self.path):
+            return list(self._rows())
 
-    def readable(self) -> tuple[list[dict[str, Any]], str]:
-        """The rows up to the first that is damaged, and what is wrong with that one, "" when nothing is."""
-        rows: list[dict[str, Any]] = []
+    def damage(self) -> str:
+        """What is wrong with it, "" when nothing is."""
         try:
-            rows.extend(self._rows())
-        except Exception as error:  # only what `damage_named` makes of all others
-            return rows, reason(error)
-        return rows, ""
+            self.rows()
+        except UserError as error:
+            return str(error)
+        _, torn = self._parts()
+        return f"the last line is torn ({len(torn)} bytes); the next start cuts it off" if torn else ""
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         check = _CHECKS.get(self.path.name, any_row)
-        with damage_named(self.path):
-            for number, line in enumerate(self._data().splitlines(keepends=True), 1):
-                if line.endswith(b"\n"):
-                    try:
-                        row = check(json.loads(line))
-                    except (ValueError, TypeError, RecursionError) as error:
-                        raise ValueError(f"line {number}: {reason(error)}") from error
-                    yield row
+        whole, torn = self._parts()
+        if torn[:1] not in (b"", b"{"):
+            raise ValueError("it ends with what is no line of it")
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                yield check(json.loads(line))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise ValueError(f"line {number}: {reason(error)}") from error
 
     def repair(self) -> str | None:
-        """Cut a last line off that was never finished; returns a line about it, or None when all is well."""
-        with damage_named(self.path):
-            data = self._data()
-            whole = data[: data.rfind(b"\n") + 1]
-            if whole == data:
-                return None
-            write_bytes(self.path, whole)
-        return f"{self.path.name}: the last line was torn ({len(data) - len(whole)} bytes) and has been cut off"
+        """Cut a last line off that was never finished; returns a line about it, or None when all is well.
+
+        Raises:
+            UserError: it is damaged in another way.
+        """
+        self.rows()
+        whole, torn = self._parts()
+        if not torn:
+            return None
+        write_bytes(self.path, whole)
+        return f"{self.path.name}: the last line was torn ({len(torn)} bytes) and has been cut off"
+
+    def _parts(self) -> tuple[bytes, bytes]:
+        """The whole lines, and what comes after them."""
+        data = self._data()
+        end = data.rfind(b"\n") + 1
+        return data[:end], data[end:]
 
     def _data(self) -> bytes:
         return self.path.read_bytes() if self.path.exists() else b""
