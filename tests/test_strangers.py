@@ -92,7 +92,7 @@ def test_a_storage_writes_no_file_outside_of_the_copy(tmp_path: Path, monkeypatc
             pass
     finally:
         files.store.clear()
-    assert not [path for path in tmp_path.rglob("x")]
+    assert not list(tmp_path.rglob("x"))
 
 
 def test_an_archive_writes_no_file_outside_of_the_copy(tmp_path: Path, monkeypatch) -> None:
@@ -102,7 +102,7 @@ def test_an_archive_writes_no_file_outside_of_the_copy(tmp_path: Path, monkeypat
         archive.writestr("run/digests.jsonl", _ledger("../../../../x"))
     with pytest.raises(UserError):
         fetched(f"zip://run::file://{tmp_path}/run.zip")
-    assert not [path for path in tmp_path.rglob("x")]
+    assert not list(tmp_path.rglob("x"))
 
 
 @posix
@@ -113,7 +113,7 @@ def test_a_run_behind_a_file_url_leaks_nothing_through_links(tmp_path: Path, mad
     made.digests.append({"file": "round-1/leak", "sha256": "0" * 64})
     with pytest.raises(UserError, match="a link that leads nowhere, or out of the run"):
         fetched(f"file://{made.path}")
-    assert not [path for path in (tmp_path / "cache").rglob("leak")]
+    assert not list((tmp_path / "cache").rglob("leak"))
 
 
 @pytest.mark.parametrize("sign", ["../../x", "a/b", ""])
@@ -231,12 +231,11 @@ def test_nested_and_absurd_json_is_one_line(tmp_path: Path) -> None:
 
 # --- recipes -------------------------------------------------------------------------------------------------------
 
-LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi")
-)
-MERGES = "a: &a {k: v}\n" + "".join(
-    f"{b}: &{b} {{<<: [{','.join([f'*{a}'] * 9)}]}}\n" for a, b in zip("abcdefgh", "bcdefghi")
-)
+LAUGHS, MERGES = "a: &a [x,x,x,x,x,x,x,x,x]\n", "a: &a {k: v}\n"
+for this, last in zip("bcdefghi", "abcdefgh", strict=True):
+    nine = ",".join([f"*{last}"] * 9)
+    LAUGHS += f"{this}: &{this} [{nine}]\n"
+    MERGES += f"{this}: &{this} {{<<: [{nine}]}}\n"
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,20 @@ def launch(
 
 def training(configuration: str, place: Iterable[str], run: str, number: int, part: Part) -> Generator[str, None, None]:
     """The lines of `accelerate launch`, which is ended when nobody reads on; the last one tells of a failure."""
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", configuration]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "accelerate.commands.accelerate_cli",
+        "launch",
+        "--config_file",
+        configuration,
+    ]
     command += [*place, "-m", "rstar_mini.cluster.train", run, str(number), part]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    # Nothing is imported from the current folder, and what needs no network is not open to it.
+    own = {"PYTHONSAFEPATH": "1"} | ({} if place or sys.platform != "linux" else {"GLOO_SOCKET_IFNAME": "lo"})
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=os.environ | own) as process:
         assert process.stdout
         try:
             for line in process.stdout:
