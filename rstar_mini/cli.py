@@ -225,8 +225,8 @@ def report(
 
     this = api.load_run(run)
     with this.reading():
-        where = f"report, recipe and metrics are in {share_results(this, to)}" if to else write_report(this)
-    say(where if to else f"the report is {where}")
+        made = share_results(this, to) if to else write_report(this)
+    say(f"report, recipe and metrics are in {made}" if to else f"the report is {made}")
 
 
 @app.command()

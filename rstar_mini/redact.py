@@ -23,7 +23,13 @@ def printable(line: str) -> str:
 
 def without_secrets(text: str) -> str:
     """The text without the keys of this process's environment, and with its URLs as `public_url` shows them."""
-    return _URL.sub(lambda url: public_url(url[0]), without_keys(text))
+    return _URL.sub(_shown, without_keys(text))
+
+
+def _shown(found: re.Match[str]) -> str:
+    """A URL in a sentence, whose punctuation may stand right behind it."""
+    url = found[0].rstrip(".,:;)")
+    return public_url(url) + found[0][len(url) :]
 
 
 def without_keys(text: str) -> str:

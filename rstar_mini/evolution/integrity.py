@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ def verify(folder: Path) -> list[str]:
     if not recorded:
         return _lines({DIGESTS: "it has no digest of any file"} | wrong)
     found = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
+    found = {name: file for name, file in found.items() if name not in foreign}
     for name in recorded.keys() - found.keys() - wrong.keys():
         wrong[name] = "a folder, and not the file that was written" if (folder / name).is_dir() else "missing"
     for name, file in found.items():
@@ -83,10 +85,13 @@ def _foreign(folder: Path) -> Iterator[tuple[str, str]]:
     for place, folders, names in os.walk(folder):
         for name in (*folders, *names):
             path = Path(place) / name
-            if path.is_symlink():
-                if not _stays(path, whole):
-                    yield path.relative_to(folder).as_posix(), "a link that leads nowhere, or out of the run"
-            elif not path.is_file() and not path.is_dir():
+            try:
+                kind = path.lstat().st_mode
+            except FileNotFoundError:  # of a process that is at work, and has finished it
+                continue
+            if stat.S_ISLNK(kind) and not _stays(path, whole):
+                yield path.relative_to(folder).as_posix(), "a link that leads nowhere, or out of the run"
+            elif not (stat.S_ISLNK(kind) or stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                 yield path.relative_to(folder).as_posix(), "neither a file nor a folder"
 
 
