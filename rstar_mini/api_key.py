@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from typing import NamedTuple
-from urllib.parse import urlsplit
+
+import httpx
 
 from rstar_mini.errors import UserError
 from rstar_mini.offline import LOCAL
@@ -41,8 +42,8 @@ def key_of_named(url: str) -> Key:
         return Key("", f"the environment variable {KEY}, which is not set")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise UserError(f"the environment variable {KEY} holds blanks or characters that no key has; set it anew")
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in LOCAL:
+    address = httpx.URL(url)
+    if address.scheme != "https" and address.host not in LOCAL:
         return Key("", f"the address to https: {KEY} is not sent to another machine in plain http")
     return Key(key, f"the environment variable {KEY}")
 
@@ -50,11 +51,15 @@ def key_of_named(url: str) -> Key:
 def key_of_recipe(url: str) -> Key:
     """For a server that a recipe names: nothing, unless the user has named its host as well."""
     named = {*os.environ.get(_NAMED, "").split(), _host(os.environ.get(BASE_URL, ""))}
-    if _host(url) in named:
+    if _host(url) in named - {""}:
         return key_of_named(url)
     return Key("", f"who may have {KEY}: name the server yourself, with --set policy.url=URL or as {BASE_URL}")
 
 
 def _host(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or {'https': 443}.get(parts.scheme, 80)}"
+    """Host and port, as the client reads them that will ask there; "" for what is no address."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        return ""
+    return f"{address.host}:{address.port or (443 if address.scheme == 'https' else 80)}" if address.host else ""

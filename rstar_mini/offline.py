@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+import httpx
+
 from rstar_mini.errors import UserError
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -24,9 +26,9 @@ def check_url(url: str) -> None:
         UserError: it names no host, or no port where one should stand.
     """
     try:
-        parts = urlsplit(url)
-        known = bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        address = httpx.URL(url)
+        known = bool(address.host) and (address.port or 1) in range(1, 2**16)
+    except httpx.InvalidURL:
         known = False
     if not known:
         raise UserError(f"{url} is no address of a server; it should look like http://localhost:8000/v1")

@@ -56,7 +56,11 @@ class Server:
                 data = b""
                 while b"\r\n\r\n" not in data:
                     data += connection.recv(65536)
-                self.heads.append(data.decode().partition("\r\n\r\n")[0])
+                head, _, body = data.partition(b"\r\n\r\n")
+                self.heads.append(head.decode())
+                [length] = re.findall(rb"(?i)content-length: (\d+)", head)
+                while len(body) < int(length):  # else closing would break the connection off
+                    body += connection.recv(65536)
                 for part in self.reply():
                     connection.sendall(part)
                     if time.monotonic() > self.until:

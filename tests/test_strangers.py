@@ -111,7 +111,7 @@ def test_a_run_behind_a_file_url_leaks_nothing_through_links(tmp_path: Path, mad
     (made.path / "round-1").mkdir()
     (made.path / "round-1" / "leak").symlink_to(outside / "mine")
     made.digests.append({"file": "round-1/leak", "sha256": "0" * 64})
-    with pytest.raises(UserError, match="a link that leads nowhere, or out of the run"):
+    with pytest.raises(UserError, match="a link that leads nowhere, out of the run, or to a folder"):
         fetched(f"file://{made.path}")
     assert not list((tmp_path / "cache").rglob("leak"))
 
@@ -171,6 +171,9 @@ def test_a_link_that_comes_later_is_not_written_through(made: Run, outside: Path
 def test_a_link_within_a_run_may_stay(made: Run) -> None:
     (made.path / "copy.yaml").symlink_to("recipe.yaml")
     assert Run.load(made.path).recipe.name == "tiny"
+    (made.path / "loop").symlink_to(".")
+    with pytest.raises(UserError, match="or to a folder"):
+        Run.load(made.path)
 
 
 @posix

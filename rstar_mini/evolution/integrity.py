@@ -24,7 +24,7 @@ def refuse_foreign(folder: Path) -> None:
     """See that everything in a run is a file of its own; before anything is read there, or written.
 
     Raises:
-        UserError: a link leads out of it, or something is neither a file nor a folder.
+        UserError: a link leads out of it or to a folder, or something is neither a file nor a folder.
     """
     for name, what in _foreign(folder):
         raise UserError(
@@ -90,14 +90,15 @@ def _foreign(folder: Path) -> Iterator[tuple[str, str]]:
             except FileNotFoundError:  # of a process that is at work, and has finished it
                 continue
             if stat.S_ISLNK(kind) and not _stays(path, whole):
-                yield path.relative_to(folder).as_posix(), "a link that leads nowhere, or out of the run"
+                yield path.relative_to(folder).as_posix(), "a link that leads nowhere, out of the run, or to a folder"
             elif not (stat.S_ISLNK(kind) or stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                 yield path.relative_to(folder).as_posix(), "neither a file nor a folder"
 
 
 def _stays(link: Path, whole: str) -> bool:
     try:
-        return Path(os.path.realpath(link, strict=True)).is_relative_to(whole)
+        target = Path(os.path.realpath(link, strict=True))
+        return target.is_relative_to(whole) and target.is_file()
     except OSError:  # nothing there, or a ring
         return False
 

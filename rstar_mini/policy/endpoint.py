@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
@@ -230,9 +229,9 @@ class EndpointPolicy(Propose):
         except TimeoutError as error:
             raise BadReply(f"it sent no token for {most:g} s, though it went on sending") from error
 
-    def _target(self) -> str:
-        parts = urlsplit(self.url)
-        return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{self.path}"))
+    def _target(self) -> httpx.URL:
+        url = httpx.URL(self.url)
+        return url.copy_with(path=f"{url.path.rstrip('/')}/{self.path}")
 
     async def _text(self, response: httpx.Response, watch: asyncio.Timeout, most: float) -> str:
         reply, finished = GrowingText(Bounds(self.max_step_tokens)), False

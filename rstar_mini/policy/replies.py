@@ -14,6 +14,7 @@ import httpx
 from rstar_mini.code_cot import STOPS
 
 _TAIL = max(map(len, STOPS)) - 1  # characters in which a closing tag may have begun
+_NOT_THIS_API = "it does not speak OpenAI's completions API"
 MOST_OF_A_REFUSAL = 64 * 1024  # bytes of a reply that is no stream
 
 
@@ -106,7 +107,7 @@ def choices(data: str) -> list[dict[str, Any]] | str:
         return message(event)
     found = event.get("choices") if isinstance(event, dict) else None
     if not isinstance(found, list) or not all(isinstance(choice, dict) for choice in found):
-        raise BadReply(f"it does not speak OpenAI's completions API: it sent {data[:80]!r}")
+        raise BadReply(f"{_NOT_THIS_API}: it sent {data[:80]!r}")
     return found
 
 
@@ -118,12 +119,12 @@ def text_of(choice: dict[str, Any], *keys: str) -> str:
     """
     found: Any = choice
     for key in keys:
-        found = found.get(key) if isinstance(found, dict) else found
-    if found is None:
-        return ""
-    if not isinstance(found, str):
-        raise BadReply(f"it does not speak OpenAI's completions API: its text is {str(found)[:80]!r}")
-    return found
+        if found is not None and not isinstance(found, dict):
+            raise BadReply(f"{_NOT_THIS_API}: it sent {str(choice)[:80]!r}")
+        found = None if found is None else found.get(key)
+    if found is not None and not isinstance(found, str):
+        raise BadReply(f"{_NOT_THIS_API}: its text is {str(found)[:80]!r}")
+    return found or ""
 
 
 async def refusal(response: httpx.Response) -> str:
@@ -167,7 +168,7 @@ def in_words(error: httpx.TransportError, patience: float) -> str:
         return f"no word from the server for {patience:g} s"
     if isinstance(error, httpx.ConnectError):
         return f"no connection ({error})"
-    return f"the connection broke ({error or type(error).__name__})"
+    return f"the connection broke ({str(error) or type(error).__name__})"
 
 
 def asked_pause(header: str) -> float:
