@@ -101,6 +101,8 @@ def _watch(process: subprocess.Popen[bytes], output: _Reader, record: _Reader, d
     ended = ""
     while process.poll() is None and not ended:
         output.join(_PAUSE)
+        if not output.is_alive():  # it has ended, or has closed its output and goes on
+            time.sleep(_PAUSE / 10)
         ended = "timeout" if time.monotonic() > deadline else "output" if output.full else ""
         if record.full:
             break
