@@ -50,18 +50,21 @@ def verify(folder: Path) -> list[str]:
         return _lines({DIGESTS: "it has no digest of any file"} | wrong)
     found = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
     found = {name: file for name, file in found.items() if name not in foreign}
-    for name in recorded.keys() - found.keys() - wrong.keys():
-        wrong[name] = "a folder, and not the file that was written" if (folder / name).is_dir() else "missing"
+    lost = {name: _lost(folder / name) for name in recorded if name not in found and name not in wrong}
     for name, file in found.items():
         if name in recorded and (digest := _digest(file)) != recorded[name]:
             wrong[name] = CHANGED if digest else "it cannot be read"
         elif name not in recorded and name not in NOT_RECORDED:
             wrong[name] = "not written by this run"
-    return _lines(wrong)
+    return [f"{name}: {what}" for name, what in lost.items()] + _lines(wrong)
 
 
 def _lines(wrong: dict[str, str]) -> list[str]:
     return [f"{name}: {what}" for name, what in sorted(wrong.items())]
+
+
+def _lost(file: Path) -> str:
+    return "a folder, and not the file that was written" if file.is_dir() else "missing"
 
 
 def _digest(file: Path) -> str:

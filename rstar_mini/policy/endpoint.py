@@ -32,6 +32,7 @@ from rstar_mini.policy.replies import (
     asked_pause,
     choices,
     event_data,
+    in_one_line,
     in_words,
     refusal,
     text_of,
@@ -100,8 +101,9 @@ class EndpointPolicy(Propose):
         self._asked: dict[Request, Future[list[Step]]] = {}
         in_flight = min(in_flight, MOST)
         self._free = asyncio.Semaphore(in_flight)
+        authorization = {"Authorization": f"Bearer {self.key.value}"} if self.key.value else {}
         self._client = httpx.AsyncClient(
-            headers={"Accept-Encoding": "identity"} | _authorization(self.key),
+            headers={"Accept-Encoding": "identity"} | authorization,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=httpx.Timeout(patience, pool=None),
             limits=httpx.Limits(max_connections=in_flight),
@@ -254,17 +256,13 @@ class EndpointPolicy(Propose):
         """The choices in one event of the stream."""
         found = choices(without_keys(data)) if data else []
         if isinstance(found, str):
-            raise _Passing(f"the server reports: {_short(found)}")
+            raise _Passing(f"the server reports: {in_one_line(found)}")
         return found
 
     async def _refusal(self, response: httpx.Response) -> Exception:
         """What an answer without a stream means."""
-        try:
-            async with asyncio.timeout(self.patience):
-                reason = await refusal(response)
-        except TimeoutError:
-            reason = ""
-        said = f"status {response.status_code}: {_short(reason) or response.reason_phrase}"
+        reason = await refusal(response, self.patience)
+        said = f"status {response.status_code}: {in_one_line(reason) or response.reason_phrase}"
         if response.status_code in PASSING:
             pause = asked_pause(response.headers.get("retry-after", ""))
             if pause > self.patience:
@@ -300,12 +298,3 @@ class ChatEndpoint(EndpointPolicy):
     def step(self, text: str) -> Step:
         """The whole reply; how many tokens it has, nobody knows here."""
         return Step(text)
-
-
-def _authorization(key: Key) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key.value}"} if key.value else {}
-
-
-def _short(words: str) -> str:
-    """A server's words in one line; a key that it repeats goes first, so that no part of it stays."""
-    return " ".join(without_keys(words).split())[:300]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import math
 from collections.abc import AsyncIterator
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from rstar_mini.code_cot import STOPS
+from rstar_mini.redact import without_keys
 
 _TAIL = max(map(len, STOPS)) - 1  # characters in which a closing tag may have begun
 _NOT_THIS_API = "it does not speak OpenAI's completions API"
@@ -127,15 +130,16 @@ def text_of(choice: dict[str, Any], *keys: str) -> str:
     return found or ""
 
 
-async def refusal(response: httpx.Response) -> str:
-    """The server's own words in a reply that is no stream, or their beginning; "" when they cannot be read."""
+async def refusal(response: httpx.Response, seconds: float) -> str:
+    """The server's own words in a reply that is no stream, or their beginning; "" when they cannot be read in time."""
     data = bytearray()
-    if not _encoding(response):
-        async for chunk in response.aiter_raw():
-            data += chunk[:MOST_OF_A_REFUSAL]
-            if len(data) > MOST_OF_A_REFUSAL:
-                break
-    text = data.decode("utf-8", "replace")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for chunk in response.aiter_raw():
+                data += chunk[:MOST_OF_A_REFUSAL]
+                if len(data) > MOST_OF_A_REFUSAL:
+                    break
+    text = "" if _encoding(response) else data.decode("utf-8", "replace")
     try:
         return message(json.loads(text))
     except (ValueError, RecursionError):
@@ -149,6 +153,11 @@ def message(reply: Any) -> str:
             break
         reply = next((reply[name] for name in ("error", "message", "detail") if name in reply), str(reply))
     return str(reply)
+
+
+def in_one_line(words: str) -> str:
+    """A server's words, shortened; a key that it repeats goes first, so that no part of it stays."""
+    return " ".join(without_keys(words).split())[:300]
 
 
 def well_formed(text: str) -> str:
