@@ -16,13 +16,12 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, Any, BinaryIO, TypeVar
+from typing import IO, Any
 
 from pydantic import ValidationError
 
 from rstar_mini.errors import UserError
 
-Row = TypeVar("Row")
 MAX_LINE = 64 * 2**20  # bytes of a JSON text; the largest trees of the paper's budgets take a few megabytes
 _MAX_ITEMS = 4 * 10**6  # commas and brackets in it: Python objects take far more memory than their text
 _MAX_RATIO = 200  # of unpacked to packed bytes; trees reach 15
@@ -42,7 +41,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write into, which takes its name, and the place of an older one, only when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
@@ -168,7 +167,7 @@ def read_json(path: Path, convert: Callable[[Any], Any] = lambda data: data) -> 
         return convert(_parsed(file.read(MAX_LINE + 1)))
 
 
-def read_jsonl(path: Path, convert: Callable[[dict[str, Any]], Row] = dict) -> list[Row]:
+def read_jsonl(path: Path, convert: Callable[[Any], Any] = dict) -> list[Any]:
     """Read one JSON object a line, gzipped when the name ends in .gz; `convert` as in `read_json`.
 
     Raises:
@@ -177,7 +176,7 @@ def read_jsonl(path: Path, convert: Callable[[dict[str, Any]], Row] = dict) -> l
     return list(iterate_jsonl(path, convert))
 
 
-def iterate_jsonl(path: Path, convert: Callable[[dict[str, Any]], Row] = dict) -> Iterator[Row]:
+def iterate_jsonl(path: Path, convert: Callable[[Any], Any] = dict) -> Iterator[Any]:
     """The same, one by one."""
     with damage_named(path), gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         most = max(MAX_LINE, _MAX_RATIO * path.stat().st_size)

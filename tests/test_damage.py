@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="links of files are not 
 COMMANDS = ("status", "verify", "report", "solve", "export")
 QUESTION = "Tom has 3 boxes with 8 pens in each box. How many pens are there?"
 HARMLESS = ("lock", "owner.json")  # what they hold is nobody's loss
-QUICK = {"status": 130, "verify": 56, "report": 3, "export": 6, "solve": 5}
+QUICK = {"status": 131, "verify": 56, "report": 2, "export": 6, "solve": 5}
 
 
 def cut(file: Path) -> None:
