@@ -135,7 +135,7 @@ def fails(policy: EndpointPolicy) -> str:
 
 
 def asked(server: Server, tokenizer, **options) -> EndpointPolicy:
-    return EndpointPolicy(server.url, "m", tokenizer, Prompt(), **({"pause": 0.01, "patience": 0.5} | options))
+    return EndpointPolicy(server.url, "m", tokenizer, Prompt(), **({"pause": 0.01, "patience": 5.0} | options))
 
 
 def text_of(policy: EndpointPolicy) -> str:
@@ -147,7 +147,7 @@ def text_of(policy: EndpointPolicy) -> str:
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_what_never_ends_is_ended(server: Server, tokenizer, kind: str) -> None:
     server.reply = ENDLESS[kind]
-    fails(asked(server, tokenizer))
+    fails(asked(server, tokenizer, patience=0.5))
     server.reply = lambda: iter([HEAD, event(STEP), b"data: [DONE]\n\n"])
     assert text_of(asked(server, tokenizer)) == STEP, "the server has been mended"
 
