@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,15 +83,17 @@ def evolve(
         if machines_of(spread)[0] > 1 and is_url(run):
             raise UserError(f"--run {run}: machines that train together need a folder that all of them see")
         check_shares(spread, settings)
-    path = Path(run) if run else Path("runs") / settings.name
+    path = Path(run) if run else settings.default_run
     torch.set_num_threads(settings.threads)
+    progress = progress or Silent()
     with ExitStack() as opened:
-        remote = opened.enter_context(Remote(str(run))) if is_url(run) else None
+        remote = opened.enter_context(Remote(str(run), say=progress.say)) if is_url(run) else None
         path = remote.folder if remote else path
         cluster = opened.enter_context(Cluster(ray)) if ray else None
         box = opened.enter_context(Sandbox(**settings.sandbox.model_dump()))
-        evolution = Evolution(settings, path, box, progress or Silent(), cluster, spread, remote)
-        evolution.evolve(rounds or total)
+        evolution = Evolution(settings, path, box, progress, cluster, spread, remote)
+        with evolution.run.reading(working=True):
+            evolution.evolve(rounds or total)
     return evolution.run
 
 
@@ -107,10 +109,15 @@ def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Soluti
     """
     if not question.strip():
         raise UserError('the question is empty; give one, as in: rstar-mini solve "Tom has 3 pens. ..."')
-    default = Path("runs") / "tiny"
-    this = Run.load(Path(run)) if run else _finished(default)
+    this = Run.load(Path(run)) if run else _finished(Path("runs") / "tiny")
     if this and not this.last_round:
         raise UserError(f"{this.path} has no finished round yet; go on with: {command('evolve', '--run', this.path)}")
+    with this.reading() if this else nullcontext():
+        return _solve(" ".join(question.split()), this, seed)
+
+
+def _solve(question: str, this: Run | None, seed: int) -> Solution:
+    """With a run, or the shipped weights."""
     from rstar_mini.evaluation.systems import evaluation_budget
     from rstar_mini.evolution.models import Models, shipped_models
     from rstar_mini.sandbox import Sandbox
@@ -119,7 +126,7 @@ def solve(question: str, run: str | Path | None = None, seed: int = 0) -> Soluti
     recipe = this.recipe if this else load_recipe("tiny")
     models = Models(recipe, this.path) if this else shipped_models(recipe)
     last = this.last_round if this else len(recipe.rounds)
-    problem = Problem("question", " ".join(question.split()), "")
+    problem = Problem("question", question, "")
     with Sandbox(**recipe.sandbox.model_dump()) as box, closing(models.policy(last)) as policy:
         expander = Expander(policy, box, models.scorer(last), f"{seed}/solve", ground_truth=False)
         [tree] = search([problem], expander, evaluation_budget(recipe))
@@ -167,5 +174,5 @@ def evaluate_run(
         raise UserError("--seeds and --limit must be at least 1")
     from rstar_mini.evaluation.repeat import evaluate_seeds
 
-    with this.owned():
+    with this.reading(working=True), this.owned((progress or Silent()).say):
         return evaluate_seeds(this, list(rounds or finished), seeds, limit, progress or Silent())

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from rstar_mini import cli_reproduce, cli_share
 from rstar_mini.cli_options import DEFAULT_RUN, Changes, Offline, RunArgument, RunOrUrl, say
 from rstar_mini.errors import UserError, command
+from rstar_mini.redact import redact
+from rstar_mini.show.console import PlainConsole
 
 if TYPE_CHECKING:
     from rstar_mini.api import Solution
@@ -69,7 +70,7 @@ def _open_streams() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {' '.join(redact(message).split())}", file=sys.stderr)
     raise typer.Exit(code)
 
 
@@ -94,7 +95,7 @@ def evolve(
 
     with best_progress() as progress:
         made = api.evolve(recipe, run, rounds, overrides or [], progress, ray, accelerate)
-    Console().print(results_table(made.metrics()))
+    PlainConsole().print(results_table(made.metrics()))
     say(f"the run is in {made.place}; see it with: {command('report', made.place)}")
 
 
@@ -154,7 +155,7 @@ def evaluate(
 
     with best_progress() as progress:
         result = api.evaluate_run(run, seeds, limit, rounds, progress)
-    Console().print(seeds_table(result))
+    PlainConsole().print(seeds_table(result))
 
 
 @app.command()
@@ -175,7 +176,7 @@ def bench(
         raise UserError(f"--part {wrong[0]}: there is no such part; choose from {', '.join(PARTS)}")
     with best_progress() as progress:
         result = measure(recipe, repeats, part or PARTS, progress)
-    Console().print(bench_table(result))
+    PlainConsole().print(bench_table(result))
     if json_file:
         write_json(json_file, result)
 
@@ -196,8 +197,8 @@ def plan(
     from rstar_mini.show.tables import costs_table, needs_table
 
     made = foretell(load_recipe(recipe, overrides or []), gpu, gpus)
-    Console().print(needs_table(made))
-    Console().print(costs_table(made, price))
+    PlainConsole().print(needs_table(made))
+    PlainConsole().print(costs_table(made, price))
     if made.warning:
         say(made.warning)
     if not made.fits:
@@ -207,16 +208,21 @@ def plan(
 @app.command()
 def verify(run: RunOrUrl = str(DEFAULT_RUN)) -> None:
     """Check every file of a run against the digest that was recorded when it was written."""
-    from rstar_mini import api
+    from rstar_mini.evolution.integrity import verify
+    from rstar_mini.evolution.ledger import DIGESTS, Ledger
+    from rstar_mini.evolution.remote import fetched, is_url
+    from rstar_mini.evolution.run import RECIPE
 
-    this = api.load_run(run)
-    wrong = this.verify()
+    folder = fetched(run) if is_url(run) else Path(run)
+    if not (folder / DIGESTS).exists() and not (folder / RECIPE).exists():
+        raise UserError(f"{run} is not a run (it has no {RECIPE} and no {DIGESTS})")
+    wrong = verify(folder)
     for line in wrong:
         say(line)
     if wrong:
         again = "delete the rounds concerned and all later ones, and rstar-mini evolve makes them again"
         _fail(f"{len(wrong)} files of {run} are not as they were written; {again}", 1)
-    say(f"{run}: all {len({row['file'] for row in this.digests.rows()})} files are as they were written")
+    say(f"{run}: all {len({row['file'] for row in Ledger(folder / DIGESTS).rows()})} files are as they were written")
 
 
 @app.command()
@@ -233,7 +239,9 @@ def report(
     from rstar_mini.show.report import write_report
 
     this = api.load_run(run)
-    say(f"report, recipe and metrics are in {share_results(this, to)}" if to else f"the report is {write_report(this)}")
+    with this.reading():
+        made = share_results(this, to) if to else write_report(this)
+    say(f"report, recipe and metrics are in {made}" if to else f"the report is {made}")
 
 
 @app.command()
@@ -285,7 +293,7 @@ def lab(
             copy_files(notebooks_dir(), folder)
             say(f"the notebooks have been copied to {folder.resolve()}")
     environment = os.environ | ({"RSTAR_TIER": "live"} if live else {})
-    line = [sys.executable, "-m", "jupyterlab", str(folder / first), *context.args]
+    line = [sys.executable, "-P", "-m", "jupyterlab", str(folder / first), *context.args]
     raise typer.Exit(subprocess.run(line, env=environment).returncode)
 
 

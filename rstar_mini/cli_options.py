@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from rstar_mini.offline import go_offline
+from rstar_mini.show.console import PlainConsole
 
 DEFAULT_RUN = Path("runs/tiny")
 RunArgument = Annotated[Path, typer.Argument(metavar="[RUN]", help="A run directory.")]
@@ -31,6 +31,4 @@ Offline = Annotated[
 
 def say(text: str) -> None:
     """A line as it is: what models write is neither markup nor escape codes."""
-    from rstar_mini.show.view import printable
-
-    Console().print("\n".join(map(printable, text.split("\n"))), markup=False, highlight=False, soft_wrap=True)
+    PlainConsole().print(text, soft_wrap=True)

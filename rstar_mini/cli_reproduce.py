@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from rstar_mini.cli_options import Changes, Offline, say
 from rstar_mini.errors import UserError
 from rstar_mini.experiments import NAMES
+from rstar_mini.show.console import PlainConsole
 
 
 def reproduce(
@@ -35,7 +35,7 @@ def reproduce(
     with best_progress() as progress:
         names = [] if experiment == "all" else [experiment]
         found, page = measure(names, recipe, run, seeds, limit, overrides or [], progress)
-    Console().print(claims_table(found))
+    PlainConsole().print(claims_table(found))
     say(f"the page is {page}")
 
 
@@ -57,7 +57,7 @@ def compare(
     """Measure models, endpoints and runs on one problem set, beside what the paper reports of others on it."""
     from rstar_mini import api
     from rstar_mini.evaluation.compare import Comparison, reported
-    from rstar_mini.offline import check_address
+    from rstar_mini.offline import check_address, check_url
     from rstar_mini.show.progress import best_progress
     from rstar_mini.show.tables import standings_table
 
@@ -65,10 +65,11 @@ def compare(
     for name, _, url in served:
         if not name or not url.startswith(("http://", "https://")):
             raise UserError(f"--endpoint {name}: it should be MODEL@URL, such as gpt-4o@https://api.openai.com/v1")
+        check_url(url)
         check_address(url)
     with best_progress() as progress:
         made = Comparison(problems, split, limit, Path("runs") / "compare", progress)
         found = [made.model(name) for name in models or []]
         found += [made.endpoint(url, name) for name, _, url in served]
-        found += [standing for run in runs or [] for standing in made.run(api.load_run(run))]
-    Console().print(standings_table(problems, found, reported(problems)))
+        found += [standing for run in map(api.load_run, runs or []) for standing in made.run(run)]
+    PlainConsole().print(standings_table(problems, found, reported(problems)))

@@ -60,6 +60,6 @@ def export(
     from rstar_mini.show.progress import best_progress
 
     this = api.load_run(run)
-    with best_progress() as progress:
+    with this.reading(), best_progress() as progress:
         for place in export_round(this, to, number, progress):
             progress.say(place)

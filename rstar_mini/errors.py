@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from rstar_mini.redact import redact
+
 
 def command(*words: object) -> str:
     """A command to suggest, quoted so that it can be copied as it is."""
@@ -11,7 +13,13 @@ def command(*words: object) -> str:
 
 
 class UserError(Exception):
-    """Something the user can mend. The command line prints it as one line and exits with code 2."""
+    """Something the user can mend. The command line prints it as one line and exits with code 2.
+
+    Servers and files have a say in many messages, so every message is redacted here, once for all.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 class ServerLost(UserError):

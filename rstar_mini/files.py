@@ -1,4 +1,7 @@
-"""Files that appear whole: written aside, flushed to the disk, then renamed."""
+"""Files that appear whole: written aside, flushed to the disk, then renamed. And files that others may have sent.
+
+Nothing here writes through a link, and nothing reads a line or a file without a largest size.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any
+
+from pydantic import ValidationError
 
 from rstar_mini.errors import UserError
+
+MAX_LINE = 64 * 2**20  # bytes of a JSON text; the largest trees of the paper's budgets take a few megabytes
+_MAX_ITEMS = 4 * 10**6  # commas and brackets in it: Python objects take far more memory than their text
+_MAX_RATIO = 200  # of unpacked to packed bytes; trees reach 15
+_WRONG = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, OSError, zlib.error)
+_TOO_MUCH = (MemoryError, RecursionError)
 
 UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 """What file systems answer that cannot lock a file or bring it to the disk, as some mounted from elsewhere."""
@@ -29,19 +41,59 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write into, which takes its name, and the place of an older one, only when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
+    remove(aside)
     try:
-        with aside.open("wb") as file:
+        with open_own(aside, os.O_WRONLY | os.O_EXCL) as file:
             yield file
             file.flush()
             sync(file.fileno())
+        if path.is_dir():
+            raise UserError(f"{path} is a folder, and a file has to stand there; move it away")
         aside.replace(path)
         _sync_folder(path.parent)
     finally:
-        aside.unlink(missing_ok=True)
+        remove(aside)
+
+
+def open_own(path: Path, flags: int) -> IO[bytes]:
+    """Open a file to write, made when it is not there; never what a link points to.
+
+    Raises:
+        UserError: a link stands there.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, and nothing is written through links; remove it") from error
+        raise
+    return os.fdopen(descriptor, "ab" if flags & os.O_APPEND else "wb")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a folder with all that is in it, or a link itself; what is not there is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a file below a folder, by the name that others gave it.
+
+    Raises:
+        UserError: it would lie elsewhere, on this system or another.
+    """
+    pure = PurePosixPath(name), PureWindowsPath(name)
+    parts = {part for path in pure for part in path.parts}
+    odd = not pure[0].parts or ".." in parts or any(path.anchor for path in pure) or not name.isprintable()
+    if odd or not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"the name {name!r} would lead out of {folder}; nothing is written there")
+    return folder / name
 
 
 def sync(descriptor: int) -> None:
@@ -84,11 +136,6 @@ def write_json(path: Path, data: Any) -> None:
     write_bytes(path, json_bytes(data))
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON."""
-    return json.loads(path.read_text())
-
-
 def jsonl_bytes(rows: Iterable[dict[str, Any]]) -> bytes:
     """One JSON object a line."""
     return b"".join(map(line_bytes, rows))
@@ -110,16 +157,72 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read one JSON object a line, gzipped when the name ends in .gz."""
-    return list(iterate_jsonl(path))
+def read_json(path: Path, convert: Callable[[Any], Any] = lambda data: data) -> Any:
+    """Read JSON; `convert` checks it, or makes of it what it stands for.
+
+    Raises:
+        UserError: the file is damaged, too large, or not there.
+    """
+    with damage_named(path), path.open("rb") as file:
+        return convert(_parsed(file.read(MAX_LINE + 1)))
 
 
-def iterate_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+def read_jsonl(path: Path, convert: Callable[[Any], Any] = dict) -> list[Any]:
+    """Read one JSON object a line, gzipped when the name ends in .gz; `convert` as in `read_json`.
+
+    Raises:
+        UserError: as in `read_json`.
+    """
+    return list(iterate_jsonl(path, convert))
+
+
+def iterate_jsonl(path: Path, convert: Callable[[Any], Any] = dict) -> Iterator[Any]:
     """The same, one by one."""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        for line in file:
-            yield json.loads(line)
+    with damage_named(path), gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        most = max(MAX_LINE, _MAX_RATIO * path.stat().st_size)
+        while line := file.readline(MAX_LINE + 1):
+            if file.tell() > most:
+                raise ValueError(f"it unpacks to more than {_MAX_RATIO} times its size")
+            yield convert(_parsed(line))
+
+
+def _parsed(text: bytes) -> Any:
+    if len(text) > MAX_LINE:
+        raise ValueError(f"more than {megabytes(MAX_LINE)} of JSON in one piece")
+    if len(text) > _MAX_ITEMS and sum(map(text.count, (b",", b"[", b"{"))) > _MAX_ITEMS:
+        raise ValueError(f"more than {_MAX_ITEMS:,} values in one piece")
+    return json.loads(text)
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with the content of a file, as one line that names it.
+
+    Raises:
+        UserError: instead of all of that.
+    """
+    try:
+        yield
+    except (*_WRONG, *_TOO_MUCH) as error:
+        raise UserError(f"{path} is damaged: {reason(error)}; {_way_out(path)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, in a few words."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError):
+        return f"it has no {error}"[:200]
+    return (str(error).splitlines() or [type(error).__name__])[0][:200] or type(error).__name__
+
+
+def _way_out(path: Path) -> str:
+    """What to do about a file: one of a run has a digest."""
+    run = next((folder for folder in path.parents if (folder / "digests.jsonl").is_file()), None)
+    return f"see what else is, with: rstar-mini verify {run}" if run else "mend or remove it"
 
 
 @contextmanager
@@ -141,17 +244,17 @@ def told_when_full() -> Iterator[None]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write into, which takes its name, and the place of an older one, only when the block ends well."""
     aside = path.with_name(f".{path.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
     aside.mkdir(parents=True)
     try:
         with told_when_full():
             yield aside
         sync_tree(aside)
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
         aside.replace(path)
         _sync_folder(path.parent)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove(aside)
 
 
 def copy_files(source: Path, to: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+import httpx
+
 from rstar_mini.errors import UserError
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -15,6 +17,21 @@ _SWITCHES = (_OFFLINE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OF
 def go_offline() -> None:
     """Say so to all libraries; they read it when they are imported, so it comes first."""
     os.environ.update(dict.fromkeys(_SWITCHES, "1"))
+
+
+def check_url(url: str) -> None:
+    """See that a server's address is one.
+
+    Raises:
+        UserError: it names no host, or no port where one should stand.
+    """
+    try:
+        address = httpx.URL(url)
+        known = bool(address.host) and (address.port or 1) in range(1, 2**16)
+    except httpx.InvalidURL:
+        known = False
+    if not known:
+        raise UserError(f"{url} is no address of a server; it should look like http://localhost:8000/v1")
 
 
 def check_address(url: str) -> None:

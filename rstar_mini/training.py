@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from transformers.utils import logging
 
 from rstar_mini.bases import last_position
 from rstar_mini.errors import UserError
-from rstar_mini.files import sync_tree, told_when_full, write_bytes
+from rstar_mini.files import remove, sync_tree, told_when_full, write_bytes
 from rstar_mini.progress import Progress
 from rstar_mini.recipes.schema import Training
 
@@ -179,7 +178,7 @@ def last_checkpoint(folder: Path) -> Path | None:
         if (path / _WHOLE).exists():
             whole.append(path)
         elif is_first():
-            shutil.rmtree(path)
+            remove(path)
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,48 @@ def test_a_live_owner_on_another_machine_is_not_disturbed(made: Run) -> None:
     assert now and now.working
 
 
-def test_a_machine_that_has_vanished_does_not_block(made: Run) -> None:
-    left_behind(made.path, silent=LEASE + 1)
+@pytest.mark.parametrize("silent", [LEASE + 1, -86400, 86400])
+def test_a_machine_that_has_vanished_does_not_block_whatever_its_clock_said(made: Run, monkeypatch, silent) -> None:
+    left_behind(made.path, silent)
     now = status(made.path)
     assert now and not now.working
-    with made.owned():
+    monkeypatch.setattr(owner, "LEASE", 0.2)
+    said: list[str] = []
+    start = time.monotonic()
+    with made.owned(said.append):
+        assert 0.2 <= time.monotonic() - start < 5 and "watching" in said[0]
         assert json.loads((made.path / OWNER).read_text())["pid"] == os.getpid()
     assert not (made.path / OWNER).exists()
+
+
+@pytest.mark.parametrize("wrong", [-86400, -360, 360, 86400])
+def test_an_owner_that_lives_keeps_its_run_however_wrong_its_clock_is(made: Run, monkeypatch, wrong: int) -> None:
+    left_behind(made.path, silent=wrong)
+    monkeypatch.setattr(owner, "LEASE", 20.0)
+    beat = threading.Timer(0.3, left_behind, (made.path, wrong - 1))
+    beat.start()
+    with pytest.raises(UserError, match="process 17 on colab-1 is working on"), made.owned():
+        pass
+    beat.join()
+    assert json.loads((made.path / OWNER).read_text())["id"] == "other"
+
+
+def test_who_ends_while_it_is_watched_leaves_the_run_at_once(made: Run, monkeypatch) -> None:
+    left_behind(made.path, silent=1000)
+    monkeypatch.setattr(owner, "LEASE", 20.0)
+    threading.Timer(0.3, (made.path / OWNER).unlink).start()
+    start = time.monotonic()
+    with made.owned():
+        assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize(
+    "sign", ["", "[]", "{}", '{"id": 5}', "x" * 100, '{"id": "../../x", "pid": 1, "host": "", "seen": 0}']
+)
+def test_a_damaged_sign_is_none(made: Run, sign: str) -> None:
+    (made.path / OWNER).write_text(sign)
+    with made.owned():
+        pass
 
 
 def test_an_owner_that_lives_says_so(made: Run, monkeypatch: pytest.MonkeyPatch) -> None:

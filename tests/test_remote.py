@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from rstar_mini.api import evolve, load_run
 from rstar_mini.cli import app
 from rstar_mini.errors import UserError
+from rstar_mini.evolution import owner
 from rstar_mini.evolution.ledger import Ledger
 from rstar_mini.evolution.owner import LEASE
 from rstar_mini.evolution.remote import Remote
@@ -26,6 +27,7 @@ URL = "memory://bucket/run"
 def storage(tmp_path, monkeypatch):
     """An empty storage, and a disk that knows nothing of it."""
     monkeypatch.setenv("RSTAR_MINI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(owner, "LEASE", 0.2)  # seconds for which a sign is watched
     files = fsspec.filesystem("memory")
     if files.exists("/bucket"):
         files.rm("/bucket", recursive=True)

@@ -230,6 +230,69 @@ def test_machine_without_landlock_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @linux
+def test_the_readme_counts_the_system_calls() -> None:
+    from rstar_mini.sandbox import kernel
+
+    tables = (*kernel._ALLOWED, *kernel._ALLOWED_WITH, *kernel._ALLOWED_WITHOUT)
+    counts = [sum(row[column] is not None for row in tables) for column in (1, 2)]
+    said = f"{counts[0]} of Linux's system calls on x86-64, {counts[1]} on arm64"
+    assert said in Path(kernel.__file__).with_name("README.md").read_text("utf-8")
+    assert not {"fadvise64", "mincore", "readahead"} & {row[0] for row in tables}
+
+
+@linux
+def test_a_call_that_the_kernel_refuses_is_noticed() -> None:
+    from rstar_mini.sandbox import kernel
+
+    with pytest.raises(OSError, match="prctl 999"):
+        kernel.set_process(999, 1)
+
+
+@pytest.mark.parametrize("layers", ["limits,guard", LAYERS])
+def test_modules_that_reach_past_the_interpreter_are_out_of_reach(layers: str) -> None:
+    ask = "import pickle\nfor name in ('zmq', 'psutil', 'torch', 'ctypes', 'socket'):\n"
+    ask += "  try: pickle.loads(b'c' + name.encode() + b'\\n__name__\\n.'); print('ESCAPED', name)\n"
+    ask += "  except ImportError: pass\n"
+    left = "import sys\nprint([n for n in sys.modules if n.partition('.')[0] in ('ctypes', '_ctypes', 'socket')])"
+    held = "\nimport numpy\nprint(numpy._core._internal.ctypes, numpy.arange(3).sum())"
+    with Sandbox(cpu_seconds=20, layers=layers) as sandbox:
+        assert sandbox.run(ask).stdout == "" and sandbox.run(ask).ok
+        assert sandbox.run(left).stdout == "[]\n"
+        assert sandbox.run(left + held).stdout == "[]\nNone 3\n"
+        zone = sandbox.run("import zoneinfo\nprint(zoneinfo.ZoneInfo('UTC'))")
+        assert zone.ok or "No time zone found" in zone.error, zone.error
+
+
+@linux
+def test_a_server_that_says_too_much_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "MAX_RECORD", 64)
+    with Sandbox(cpu_seconds=20) as sandbox:
+        assert sandbox.run("print(1)").ok
+        assert sandbox.run("raise ValueError('x' * 100)").status is Status.KILLED
+        assert sandbox.run("print(2)").ok
+
+
+SPAWNED = [
+    ("import os\nif os.fork() == 0:\n  import time\n  time.sleep(60)\nprint('parent')", Status.OK, "parent\n"),
+    ("import os\nwhile True: os.write(3, b'x' * 65536)", Status.KILLED, ""),
+    ("import os\nos.close(1)\nos.close(3)", Status.ERROR, ""),
+    ("import os\nos.write(3, b'x' * 10**7)", Status.KILLED, ""),
+    ("print('A' * 10**6)", Status.OUTPUT, "A" * 1000),
+]
+
+
+@linux
+@pytest.mark.parametrize(("code", "status", "stdout"), SPAWNED)
+def test_a_spawned_program_cannot_stall_or_flood(monkeypatch, code: str, status: Status, stdout: str) -> None:
+    monkeypatch.setattr(servers, "_SERVER", "spawn_server")
+    with Sandbox(cpu_seconds=20, output_chars=1000, layers="limits") as sandbox:
+        start = time.monotonic()
+        execution = sandbox.run(code)
+    assert (execution.status, execution.stdout) == (status, stdout), execution.error
+    assert time.monotonic() - start < 20, "nobody waits for what a program leaves behind"
+
+
+@linux
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_system_call_filter_is_what_it_says(machine: str) -> None:
     """The BPF program, interpreted here, allows the listed calls alone."""

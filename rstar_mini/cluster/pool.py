@@ -31,6 +31,7 @@ from rstar_mini.recipes import Recipe
 from rstar_mini.told import Listener
 
 LOCAL, AUTO = "local", "auto"
+LOOPBACK = "127.0.0.1"
 _ADVICE = f"give host:port as `ray start --head` prints it, or '{LOCAL}' for this machine"
 PATIENCE = 30.0  # seconds until it is said what is waited for
 MOST_LOSSES = 5  # of one shard, or, for each place, of actors that load models, in a row
@@ -78,6 +79,7 @@ class Cluster:
         self.ray = ray
         if address not in (LOCAL, AUTO):
             _knock(address)
+        alone = {"_node_ip_address": LOOPBACK, "dashboard_host": LOOPBACK} if address == LOCAL else {}
         self._joined_before = address == AUTO and ray.is_initialized()
         try:
             joined = ray.init(
@@ -85,6 +87,7 @@ class Cluster:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 ignore_reinit_error=self._joined_before,
+                **alone,  # else Ray's ports, whose users may run anything, are open to the network
             )
         except ConnectionError as error:
             raise UserError(f"--ray {address}: this machine belongs to no cluster; {_ADVICE}") from error

@@ -28,6 +28,7 @@ from rstar_mini.evolution.run import Run
 from rstar_mini.progress import Progress, Silent
 from rstar_mini.recipes import Recipe
 from rstar_mini.told import FAILED, WRONG, Listener, Told, line_of, tell
+from rstar_mini.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from rstar_mini.cluster.pool import Cluster
@@ -56,7 +57,7 @@ def configuration_file(name_or_path: str) -> Path:
 def _cannot(configuration: Path) -> str:
     """Why nothing can be trained as a configuration says, "" when it can."""
     try:
-        told = yaml.safe_load(configuration.read_text())
+        told = load_yaml(configuration.read_text())
     except (yaml.YAMLError, UnicodeDecodeError):
         told = None
     if not isinstance(told, dict):
@@ -76,7 +77,7 @@ def _cannot(configuration: Path) -> str:
 
 def machines_of(configuration: Path) -> tuple[int, int]:
     """On how many machines, and with how many processes on each, a configuration trains."""
-    told = yaml.safe_load(configuration.read_text())
+    told = load_yaml(configuration.read_text())
     machines = told.get("num_machines", 1)
     return machines, told.get("num_processes", 1) // machines
 
@@ -127,9 +128,20 @@ def launch(
 
 def training(configuration: str, place: Iterable[str], run: str, number: int, part: Part) -> Generator[str, None, None]:
     """The lines of `accelerate launch`, which is ended when nobody reads on; the last one tells of a failure."""
-    command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", configuration]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "accelerate.commands.accelerate_cli",
+        "launch",
+        "--config_file",
+        configuration,
+    ]
     command += [*place, "-m", "rstar_mini.cluster.train", run, str(number), part]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    # Nothing is imported from the current folder, and what needs no network is not open to it.
+    own = {"PYTHONSAFEPATH": "1"} | ({} if place or sys.platform != "linux" else {"GLOO_SOCKET_IFNAME": "lo"})
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=os.environ | own) as process:
         assert process.stdout
         try:
             for line in process.stdout:

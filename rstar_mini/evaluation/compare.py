@@ -27,6 +27,7 @@ from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.problems import read_problems
 from rstar_mini.progress import Progress
 from rstar_mini.prompts import Prompt, chat_prompt
+from rstar_mini.redact import public_url
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.types import Problem
 
@@ -98,7 +99,7 @@ class Comparison:
     def endpoint(self, url: str, served_model: str) -> Standing:
         """A model behind an OpenAI-compatible chat endpoint, one reply a problem."""
         return self._replies(
-            f"{served_model} (endpoint)", lambda: ChatEndpoint(url, served_model, Prompt(ASK), THOUGHT), url
+            f"{served_model} (endpoint)", lambda: ChatEndpoint(url, served_model, Prompt(ASK), THOUGHT), public_url(url)
         )
 
     def run(self, run: Run) -> list[Standing]:
@@ -107,7 +108,8 @@ class Comparison:
         if not number:
             raise UserError(f"{run.path} has no finished round yet; go on with: {command('evolve', '--run', run.path)}")
         name, models = f"{run.recipe.name}, round {number}", Models(run.recipe, run.path)
-        with Sandbox(**run.recipe.sandbox.model_dump()) as box, closing(models.policy(number)) as policy:
+        box = Sandbox(**run.recipe.sandbox.model_dump())
+        with run.reading(), box, closing(models.policy(number)) as policy:
             scorer = models.scorer(number) if run.recipe.method == "mcts" else None
 
             def ask(problems: Sequence[Problem]) -> dict[str, Outcome]:

@@ -9,6 +9,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from rstar_mini.evaluation.chat import chat_answers, in_its_own_words
 from rstar_mini.evaluation.systems import Outcome, evaluate
 from rstar_mini.evolution.models import Loaded, Models
@@ -24,6 +26,7 @@ from rstar_mini.types import Problem
 if TYPE_CHECKING:
     from rstar_mini.cluster.pool import Cluster
 
+_OUTCOMES = TypeAdapter(dict[str, Outcome])
 AskShards = Callable[[Sequence[Shard]], Generator[tuple[int, dict[str, Outcome]], None, None]]
 """Asks shards, here or elsewhere, and gives the number of each with what it found, in any order."""
 
@@ -136,6 +139,6 @@ def by_shard(
             progress.advance(len(missing[shard]))
     outcomes: dict[str, Outcome] = {}
     for file in files.values():
-        for system, row in read_json(file).items():
-            outcomes.setdefault(system, Outcome()).add(Outcome(**row))
+        for system, outcome in read_json(file, _OUTCOMES.validate_python).items():
+            outcomes.setdefault(system, Outcome()).add(outcome)
     return outcomes

@@ -9,6 +9,7 @@ from typing import Literal
 
 import psutil
 import torch
+from pydantic import TypeAdapter
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from rstar_mini.files import read_json
@@ -38,7 +39,7 @@ def capacity(folder: Path, settings: PolicySettings, base: PreTrainedModel, free
     Kept, because rounding depends on what is decoded together: a run that goes on elsewhere goes on the same.
     """
     if (folder / FILE).exists():
-        kept = Capacity(**read_json(folder / FILE))
+        kept: Capacity = read_json(folder / FILE, TypeAdapter(Capacity).validate_python)
         rows, cache = settings.batch_rows or kept.batch_rows, settings.cache_mb or kept.cache_mb
         return replace(kept, batch_rows=rows, cache_mb=cache)
     free = free_bytes() if free is None else free

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from rstar_mini.errors import UserError
 from rstar_mini.evolution.harvest import RENUMBERED, TRAJECTORIES, held_back, trajectory_from_row
 from rstar_mini.evolution.models import Models
 from rstar_mini.evolution.run import Run
-from rstar_mini.files import read_jsonl
+from rstar_mini.files import read_jsonl, remove
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.ppm.model import ordered_rightly, train_ppm
 from rstar_mini.progress import Progress
@@ -42,12 +41,12 @@ class Learner:
         if is_first():
             self.run.write_model(model, self.run.round(number) / part, weights)
             self.run.write_json(self.run.round(number) / f"{part}-log.json", log)
-            shutil.rmtree(self._checkpoints(number, part), ignore_errors=True)
+            remove(self._checkpoints(number, part))
 
     def _policy(self, number: int) -> tuple[Any, dict[str, Any]]:
         """From the base model, on the best trajectories, and those of them that were told with other numbers."""
         files = [self.run.round(number) / name for name in (TRAJECTORIES, RENUMBERED)]
-        trajectories = [trajectory_from_row(row) for file in files if file.exists() for row in read_jsonl(file)]
+        trajectories = [each for file in files if file.exists() for each in read_jsonl(file, trajectory_from_row)]
         if not trajectories:
             raise UserError(
                 f"round {number} solved no problem, so there is nothing to train on; "

@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.adapters import SharedBase, View, linear_layers
+from rstar_mini.api_key import key_of_recipe
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.chat import ASK
 from rstar_mini.evolution.capacity import Capacity, capacity
@@ -161,7 +162,8 @@ class Models:
             assert self.settings.url and self.settings.served_model
             prompt, most = prompt or self.prompt(0), max_tokens or self.settings.max_step_tokens
             how = self.tokenizer, prompt, most, self.capacity.batch_rows
-            return EndpointPolicy(self.settings.url, self.settings.served_model, *how)
+            key = key_of_recipe(self.settings.url)
+            return EndpointPolicy(self.settings.url, self.settings.served_model, *how, key=key)
         return self.policy(number - 1, prompt, max_tokens)
 
     def scorer(self, number: int) -> PPMScorer:

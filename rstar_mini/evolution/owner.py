@@ -2,7 +2,8 @@
 
 On one machine the system's lock says so at once, and is free as soon as its process has ended, however it ended. A
 folder that is mounted from elsewhere (Colab's Drive, NFS) may have no locks, or locks that other machines do not see.
-So the owner also writes every `BEAT` seconds that it lives; after `LEASE` seconds of silence it is taken for gone.
+So the owner also writes every `BEAT` seconds that it lives. Clocks of machines differ, so it is never taken for gone by
+the time that it wrote: only when this process has watched its sign for `LEASE` seconds and has not seen it change.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import IO, Any, Self
 
 import psutil
 
 from rstar_mini.errors import UserError
-from rstar_mini.files import UNSUPPORTED, read_json, write_json
+from rstar_mini.evolution.records import sign
+from rstar_mini.files import UNSUPPORTED, open_own, read_json, write_json
 
 if sys.platform == "win32":
     import msvcrt
@@ -33,21 +36,28 @@ LOCK, OWNER = "lock", "owner.json"
 BEAT, LEASE = 30.0, 300.0  # seconds; a mounted folder takes some time to show what others have written
 
 
+Sign = dict[str, Any]
+"""What an owner writes of itself."""
+Say = Callable[[str], None]
+
+
 class Ownership:
     """The right to write into the run in `folder`; use it in a `with` block.
+
+    `say` is told when it takes a while to see that the last owner has gone.
 
     Raises:
         UserError: on entering, another live process has it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.path = folder, folder / OWNER
+    def __init__(self, folder: Path, say: Say = lambda line: None) -> None:
+        self.folder, self.path, self.say = folder, folder / OWNER, say
         self.me = myself()
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._beats, daemon=True)
 
     def __enter__(self) -> Self:
-        self._file = (self.folder / LOCK).open("ab")
+        self._file = open_own(self.folder / LOCK, os.O_WRONLY | os.O_APPEND)
         try:
             self._take()
         except BaseException:
@@ -68,11 +78,8 @@ class Ownership:
         last = owner(self.folder)
         if locked is False:
             raise UserError(f"{named(last)} is working on {self.folder}; wait for it, or choose another --run")
-        silent = silence(last)
-        here = last.get("host") == self.me["host"]
-        gone = here and (locked or not psutil.pid_exists(last["pid"]))
-        if silent < LEASE and not gone:
-            raise UserError(still_owned(last, self.folder))
+        if last and not (locked and here(last)):
+            see_gone(lambda: owner(self.folder), self.folder, self.say)
         self._beat()
 
     def _beats(self) -> None:
@@ -95,41 +102,66 @@ class Ownership:
             raise UserError(taken_over(now, self.folder))
 
 
-def myself() -> dict[str, Any]:
+def myself() -> Sign:
     """What an owner writes of itself, but for when it was last seen."""
     me = {"id": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
     return me | {"since": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
-def still_owned(last: dict[str, Any], place: Path | str) -> str:
-    """Why a run cannot be taken from its last owner."""
-    silent = silence(last)
-    return (
-        f"{named(last)} worked on {place} {silent:.0f} s ago; wait for it, choose another --run, or, "
-        f"when it is gone, give the same command again in {LEASE - silent:.0f} s"
-    )
+def here(last: Sign) -> bool:
+    """Whether an owner was a process of this machine."""
+    return bool(last["host"] == socket.gethostname())
 
 
-def taken_over(now: dict[str, Any], place: Path | str) -> str:
+def see_gone(look: Callable[[], Sign], place: Path | str, say: Say) -> Sign:
+    """Return when the owner whose sign `look` reads has gone; watch it for as long as that takes.
+
+    Returns:
+        the sign that it has left, if any.
+
+    Raises:
+        UserError: it lives, as far as can be told.
+    """
+    last = look()
+    if not last or (here(last) and not psutil.pid_exists(last["pid"])):
+        return last
+    if (silent := silence(last)) < LEASE:  # by both clocks: to wait costs no more than the lease
+        raise UserError(
+            f"{named(last)} worked on {place} {silent:.0f} s ago; wait for it, choose another --run, or, "
+            f"when it is gone, give the same command again in {LEASE - silent:.0f} s"
+        )
+    say(f"{named(last)} has not ended its work on {place}; watching for {LEASE:.0f} s whether it goes on")
+    until = time.monotonic() + LEASE
+    while time.monotonic() < until:
+        time.sleep(min(1.0, LEASE / 20))
+        now = look()
+        if not now:
+            return now
+        if now != last:
+            raise UserError(f"{named(now)} is working on {place}; wait for it, or choose another --run")
+    return last
+
+
+def taken_over(now: Sign, place: Path | str) -> str:
     """Why a process may write no more into a run, whose owner is another now."""
     return f"{named(now)} has taken over {place}; this process writes nothing more into it"
 
 
-def owner(folder: Path) -> dict[str, Any]:
-    """What the owner of the run in `folder` has written of itself; empty when there is none."""
+def owner(folder: Path) -> Sign:
+    """What the owner of the run in `folder` has written of itself; empty when there is none, or none to be read."""
     try:
-        found = read_json(folder / OWNER)
-    except (OSError, ValueError):
+        found: Sign = read_json(folder / OWNER, sign)
+    except UserError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return found
 
 
-def silence(last: dict[str, Any]) -> float:
-    """Seconds since an owner has given a sign of life."""
-    return max(0.0, time.time() - last.get("seen", 0.0))
+def silence(last: Sign) -> float:
+    """Seconds between an owner's sign, by its clock, and now, by ours: either may be ahead."""
+    return abs(time.time() - last["seen"]) if last else float("inf")
 
 
-def lock(file: BinaryIO) -> bool | None:
+def lock(file: IO[bytes]) -> bool | None:
     """Take the system's lock of an open file; False when another process has it, None when there are no locks."""
     try:
         if sys.platform == "win32":
@@ -145,6 +177,6 @@ def lock(file: BinaryIO) -> bool | None:
     return True
 
 
-def named(last: dict[str, Any]) -> str:
+def named(last: Sign) -> str:
     """An owner in words."""
     return f"process {last.get('pid')} on {last.get('host')}" if last else "another process"

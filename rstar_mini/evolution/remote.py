@@ -14,19 +14,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import fsspec
-import psutil
+from fsspec.implementations.local import LocalFileSystem
 
 from rstar_mini.errors import UserError
+from rstar_mini.evolution.integrity import refuse_foreign
 from rstar_mini.evolution.ledger import DIGESTS, EVENTS, Ledger
-from rstar_mini.evolution.owner import BEAT, LEASE, LOCK, OWNER, myself, named, silence, still_owned, taken_over
-from rstar_mini.files import json_bytes, sha256
+from rstar_mini.evolution.owner import BEAT, LOCK, OWNER, Say, Sign, myself, named, see_gone, taken_over
+from rstar_mini.evolution.records import sign
+from rstar_mini.files import inside, json_bytes, reason, remove, sha256
 from rstar_mini.offline import check_address
 from rstar_mini.paths import cache_dir
+from rstar_mini.redact import redact
 
 LARGE = (".gz", ".safetensors")
+MOST_OF_A_SIGN = 10_000  # bytes
 
 
 def is_url(place: str | Path | None) -> bool:
@@ -55,15 +59,16 @@ class Remote:
 
     Args:
         reading: to look on; in a folder of its own, beside that of an owner on the same machine.
+        say: is told when it takes a while to see that the last owner has gone.
 
     Raises:
         UserError: nothing can be read under this URL. On entering: another live process owns the run.
     """
 
-    def __init__(self, url: str, reading: bool = False) -> None:
+    def __init__(self, url: str, reading: bool = False, say: Say = lambda line: None) -> None:
         if not url.startswith(("file://", "memory://")):
             check_address(url)
-        self.url, self.reading, self._ended = url, reading, threading.Event()
+        self.url, self.reading, self.say, self._ended = redact(url), reading, say, threading.Event()
         name = blake2b(url.rstrip("/").encode(), digest_size=8).hexdigest()
         self.folder = cache_dir() / "runs" / (f"{name}-read" if reading else name)
         self.me = myself()
@@ -103,39 +108,53 @@ class Remote:
 
     def fetch(self, light: bool = False) -> None:
         """Make the folder equal to what is there; `light` leaves out trees and weights."""
-        self._files.invalidate_cache()
-        there = {name.removeprefix(self._root).lstrip("/") for name in self._files.find(self._root)}
+        refuse_foreign(self.folder)  # an earlier copy is written over
+        there = self._listed()
         ledgers = [EVENTS, DIGESTS, *([OWNER] if self.reading else [])]  # an owner has a lock of its own in the folder
         for name in ledgers:
-            (self.folder / name).unlink(missing_ok=True)
+            remove(self.folder / name)
             if name in there:
                 self._get(name)
         recorded = {row["file"]: row["sha256"] for row in Ledger(self.folder / DIGESTS).rows()}
-        for name in sorted(there & recorded.keys()):
-            path = self.folder / name
-            if not (light and path.suffix in LARGE) and not (path.exists() and sha256(path) == recorded[name]):
+        files = (there & recorded.keys()) - {*ledgers, LOCK, OWNER}
+        for name in sorted(files):
+            path = inside(self.folder, name)
+            if not (light and path.suffix in LARGE) and not (path.is_file() and sha256(path) == recorded[name]):
                 self._get(name)
-        kept = {*(there & recorded.keys()), *ledgers, LOCK, OWNER}
+        kept = {*files, *ledgers, LOCK, OWNER}
         for path in [*self.folder.rglob("*")]:
             place = path.relative_to(self.folder)
             hidden = any(part.startswith(".") for part in place.parts)  # checkpoints, which are not kept there
             if path.is_file() and not hidden and place.as_posix() not in kept:
                 path.unlink()
 
+    def _listed(self) -> set[str]:
+        """The names of what is there, below the run; others have made them, so each is checked.
+
+        Raises:
+            UserError: one of them would lead out of the folder.
+        """
+        self._files.invalidate_cache()
+        innermost = self._files
+        while hasattr(innermost, "fs"):  # of one that caches, or shows a part of another
+            innermost = innermost.fs
+        if isinstance(innermost, LocalFileSystem):  # the only one that would follow links of this machine
+            refuse_foreign(Path(self._root))
+        names = [name.removeprefix(self._root).removeprefix("/") for name in self._files.find(self._root)]
+        for name in filter(None, names):
+            inside(self.folder, name)
+        return set(names)
+
     def _get(self, name: str) -> None:
-        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        self._files.get_file(self._at(name), str(self.folder / name))
+        path = inside(self.folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._files.get_file(self._at(name), str(path))
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
     def _take(self) -> None:
-        last = self._owner()
-        while last and (taker := self._read(_after(last))):  # it may have died before its own lock was there
-            last = taker
-        gone = last.get("host") == self.me["host"] and not psutil.pid_exists(last["pid"])
-        if last and silence(last) < LEASE and not gone:
-            raise UserError(still_owned(last, self.url))
+        last = see_gone(self._last, self.url, self.say)
         try:
             if last:  # of several that see it gone, only one may take its lock away
                 self._files.pipe_file(self._at(_after(last)), self._sign(), mode="create")
@@ -144,6 +163,14 @@ class Remote:
         except FileExistsError as error:
             raise UserError(f"{named(self._owner())} has just begun to work on {self.url}; wait for it") from error
 
+    def _last(self) -> Sign:
+        """The last owner's sign, or that of who took the run over from it and may have died before it was there."""
+        last, seen = self._owner(), set[str]()
+        while last and last["id"] not in seen and (taker := self._read(_after(last))):
+            seen.add(last["id"])
+            last = taker
+        return last
+
     def _leave(self) -> None:
         if self._owner().get("id") == self.me["id"]:
             self._files.rm_file(self._at(OWNER))
@@ -151,16 +178,16 @@ class Remote:
     def _sign(self) -> bytes:
         return json_bytes(self.me | {"seen": time.time()})
 
-    def _owner(self) -> dict[str, Any]:
+    def _owner(self) -> Sign:
         return self._read(OWNER)
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str) -> Sign:
         try:
             self._files.invalidate_cache()
-            found: dict[str, Any] = json.loads(self._files.cat_file(self._at(name)))
-        except (FileNotFoundError, ValueError):
+            found = self._files.cat_file(self._at(name), end=MOST_OF_A_SIGN)
+            return sign(json.loads(found))
+        except (FileNotFoundError, ValueError, RecursionError):
             return {}
-        return found
 
     def _check(self) -> None:
         now = self._owner()
@@ -187,9 +214,9 @@ class Remote:
         except UserError:
             raise
         except Exception as error:
-            raise UserError(f"{self.url}: {str(error) or type(error).__name__}") from error
+            raise UserError(f"{self.url}: {reason(error)}") from error
 
 
-def _after(last: dict[str, Any]) -> str:
+def _after(last: Sign) -> str:
     """The object of who takes a run over from an owner that has gone."""
-    return f"after-{last.get('id')}.json"
+    return f"after-{last['id']}.json"

@@ -99,7 +99,7 @@ class Evolution:
 
     def evolve(self, rounds: int) -> None:
         """Do the base evaluation and rounds 1..`rounds`, leaving out what is already there."""
-        with self.run.owned() as mended:
+        with self.run.owned(self.progress.say) as mended:
             self._note_start(mended)
             for file, data in ((FILE, asdict(self.models.capacity)), (PROBLEMS, self.gathered.digests)):
                 path = self.run.path / file
@@ -169,7 +169,7 @@ class Evolution:
         copies, folder = self.recipe.sft.renumbered, self.run.round(number)
         if not copies:
             return {}
-        trajectories = map(trajectory_from_row, read_jsonl(folder / TRAJECTORIES))
+        trajectories = read_jsonl(folder / TRAJECTORIES, trajectory_from_row)
         told = renumber(trajectories, copies, self.recipe.seed, self.box)
         clean = [t for t in told if not self.gathered.contamination.find(t.problem.question)]
         self.run.write_jsonl(folder / RENUMBERED, map(row_of_trajectory, clean))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rstar_mini.errors import UserError, command
+from rstar_mini.evolution.integrity import damage_explained, refuse_foreign, verify
 from rstar_mini.evolution.ledger import DIGESTS, EVENTS, Ledger
-from rstar_mini.evolution.owner import LOCK, OWNER, Ownership, owner, taken_over
+from rstar_mini.evolution.owner import Ownership, Say, owner, taken_over
+from rstar_mini.evolution.records import round_metrics
 from rstar_mini.evolution.remote import Remote
 from rstar_mini.files import (
-    iterate_jsonl,
     json_bytes,
     jsonl_bytes,
     line_bytes,
     read_json,
     read_jsonl,
+    remove,
     sha256,
     whole_file,
     whole_folder,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 RECIPE = "recipe.yaml"
 SYNTHESIZED = "synthesized.jsonl"
 OF_MEMORY = ("micro_batch", "recompute", "batch_rows", "cache_mb")  # settings that may change when a run goes on
-NOT_RECORDED = (LOCK, OWNER, EVENTS, DIGESTS, "report.html")
 
 
 class Run:
@@ -69,11 +69,15 @@ class Run:
         Raises:
             UserError: there is none at `path`.
         """
+        refuse_foreign(path)
         if not (path / RECIPE).exists():
-            raise UserError(
-                f"{path} is not a run (it has no {RECIPE}); make one with: {command('evolve', '--run', path)}"
-            )
-        return cls(path, load_recipe(str(path / RECIPE)))
+            lost = f"; where it had one, see: {command('verify', path)}" if (path / DIGESTS).exists() else ""
+            make = f"make one with: {command('evolve', '--run', path)}"
+            raise UserError(f"{path} is not a run (it has no {RECIPE}); {make}{lost}")
+        try:
+            return cls(path, load_recipe(str(path / RECIPE)))
+        except UserError as error:
+            raise UserError(f"{error}; see what else is wrong with: {command('verify', path)}") from error
 
     @classmethod
     def begun(cls, path: Path, recipe: Recipe, remote: Remote | None = None) -> Run | None:
@@ -86,11 +90,12 @@ class Run:
         """
         if (path / RECIPE).exists():
             run = cls.load(path)
-            if changed := [line for line in differences(run.recipe, recipe) if not _of_memory_alone(line)]:
+            changed = [line for line in differences(run.recipe.stored(), recipe.stored()) if not _of_memory_alone(line)]
+            if changed:
                 place = remote.url if remote else path
                 raise UserError(f"{place} belongs to another recipe ({'; '.join(changed)}); choose another --run")
-            run.recipe, run.remote = recipe, remote
-            return run
+            return cls(path, recipe, remote)
+        refuse_foreign(path)
         if not remote and path.exists() and (not path.is_dir() or any(map(_not_ours, path.iterdir()))):
             raise UserError(f"{path} exists and is not a run; choose another --run")
         return None
@@ -107,28 +112,30 @@ class Run:
         return run
 
     def _write_recipe(self) -> None:
-        text = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
+        text = yaml.safe_dump(self.recipe.stored().model_dump(mode="json"), sort_keys=False)
         self.write(self.path / RECIPE, text.encode())
 
     def keep_recipe(self) -> list[str]:
         """Write the recipe again where its owner has changed settings of memory; returns what has changed."""
-        changed = differences(load_recipe(str(self.path / RECIPE)), self.recipe)
+        changed = differences(load_recipe(str(self.path / RECIPE)), self.recipe.stored())
         if changed:
             self._write_recipe()
         return changed
 
     @contextmanager
-    def owned(self) -> Iterator[list[str]]:
+    def owned(self, say: Say = lambda line: None) -> Iterator[list[str]]:
         """Own the run, and mend what a killed owner left; yields a line about each thing mended.
+
+        `say` is told when it takes a while to see that the last owner has gone.
 
         Raises:
             UserError: another live process works on this run.
         """
-        with Ownership(self.path) as self._ownership:
+        with Ownership(self.path, say) as self._ownership:
             try:
                 mended = [line for ledger in (self.events, self.digests) if (line := ledger.repair())]
                 for left in [*self.path.rglob(".*.part")]:
-                    shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+                    remove(left)
                 yield mended
             finally:
                 self._ownership = None
@@ -208,19 +215,14 @@ class Run:
 
     def verify(self) -> list[str]:
         """Every file against its recorded digest; returns a line about each that is wrong."""
-        recorded = {row["file"]: row["sha256"] for row in self.digests.rows()}
-        found = {
-            file.relative_to(self.path).as_posix(): file
-            for file in self.path.rglob("*")
-            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(self.path).parts)
-        }
-        wrong = [f"{name}: missing" for name in recorded if name not in found]
-        for name, file in sorted(found.items()):
-            if name in recorded and sha256(file) != recorded[name]:
-                wrong.append(f"{name}: not as it was written")
-            elif name not in recorded and name not in NOT_RECORDED:
-                wrong.append(f"{name}: not written by this run")
-        return wrong
+        return verify(self.path)
+
+    def reading(self, working: bool = False) -> AbstractContextManager[None]:
+        """A block that uses what is in the run: what goes wrong in it is one line that names the file to blame.
+
+        See `integrity.damage_explained`.
+        """
+        return damage_explained(self.path, self.place, working)
 
     def round(self, number: int) -> Path:
         """The directory of a round; 0 is the base model."""
@@ -229,12 +231,12 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of the finished rounds, the base model's first."""
         files = [self.round(i) / "metrics.json" for i in range(len(self.recipe.rounds) + 1)]
-        return [read_json(file) for file in files if file.exists()]
+        return [read_json(file, round_metrics) for file in files if file.exists()]
 
     def synthesized(self) -> list[Problem]:
         """The new problems of the run, none when its recipe asks for none."""
         file = self.round(0) / SYNTHESIZED
-        return [Problem.from_json(row) for row in read_jsonl(file)] if file.exists() else []
+        return read_jsonl(file, Problem.from_json) if file.exists() else []
 
     def trees(self, number: int) -> list[Tree]:
         """All trees of a round."""
@@ -243,15 +245,15 @@ class Run:
     def shards(self, number: int) -> Iterator[list[Tree]]:
         """The trees of each shard of a round; all trees of a problem are in one shard."""
         for file in sorted((self.round(number) / "trees").glob("shard-*.jsonl.gz")):
-            yield [Tree.from_json(row) for row in iterate_jsonl(file)]
+            yield read_jsonl(file, Tree.from_json)
 
     def pairs(self, number: int) -> list[Pair]:
         """The preference pairs of a round."""
-        return [Pair.from_json(row) for row in read_jsonl(self.round(number) / "pairs.jsonl")]
+        return read_jsonl(self.round(number) / "pairs.jsonl", Pair.from_json)
 
     def unsolved(self, number: int) -> list[Problem]:
         """Problems that no trajectory of the round solved: worth a look at their labels."""
-        return [Problem.from_json(row) for row in read_jsonl(self.round(number) / "unsolved.jsonl")]
+        return read_jsonl(self.round(number) / "unsolved.jsonl", Problem.from_json)
 
     @property
     def place(self) -> str:

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from rstar_mini.evolution.ledger import DIGESTS
 from rstar_mini.evolution.owner import LEASE, owner, silence
+from rstar_mini.evolution.records import shard_counts
 from rstar_mini.evolution.run import RECIPE, Run
 from rstar_mini.files import read_json
 from rstar_mini.recipes.schema import Round
@@ -55,15 +57,21 @@ class Status:
 
 def status(path: Path) -> Status | None:
     """The state of the run at `path`; None when no run has begun there."""
-    if not (path / RECIPE).exists():
+    if not (path / RECIPE).exists() and not (path / DIGESTS).exists():
         return None
     run = Run.load(path)
+    with run.reading():
+        return _status(run)
+
+
+def _status(run: Run) -> Status:
+    path = run.path
     metrics, events, rounds = run.metrics(), run.events.rows(), run.recipe.rounds
     current = min(len(metrics), len(rounds))
     mine = _of_round(events, current)
     searched = len({row["shard"] for row in mine if row["event"] == SEARCHED})
     shards = next((row["of"] for row in reversed(events) if row["event"] == SEARCHED), 0)
-    tokens = sum(read_json(file)["sampled"] for file in path.glob("round-*/trees/shard-*.json"))
+    tokens = sum(read_json(file, shard_counts)["sampled"] for file in path.glob("round-*/trees/shard-*.json"))
     pieces = [piece for piece in PIECES if run.recipe.method == "mcts" or piece != "PPM trained"]
     at_work = _doing(current, mine, searched, shards, pieces)
     who = owner(path)
@@ -105,7 +113,7 @@ def _rate(path: Path, events: Sequence[Event]) -> float | None:
     files = {path / f"round-{number}" / "trees" / f"shard-{shard:04d}.json": s for shard, s in counts.items()}
     there = {file: seconds for file, seconds in files.items() if file.exists()}
     seconds = sum(there.values())
-    return sum(read_json(file)["sampled"] for file in there) / seconds if seconds else None
+    return sum(read_json(file, shard_counts)["sampled"] for file in there) / seconds if seconds else None
 
 
 def _pace(events: Sequence[Event]) -> float:

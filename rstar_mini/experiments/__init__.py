@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rstar_mini.errors import UserError
 from rstar_mini.progress import Progress, Silent
+from rstar_mini.redact import redact
 
 if TYPE_CHECKING:
     from rstar_mini.experiments.lab import Lab
@@ -98,7 +99,7 @@ def reproduce(
     if wrong := [name for name in names if name not in NAMES]:
         raise UserError(f"there is no experiment '{wrong[0]}'; choose from {', '.join(NAMES)}, or all")
     settings, found = load_recipe(recipe, overrides), []
-    path, known = run or Path("runs") / settings.name, experiments()
+    path, known = run or settings.default_run, experiments()
     names, progress = names or NAMES, progress or Silent()
     each = range(settings.seed, settings.seed + seeds)
     if worth_it(settings, each):
@@ -110,7 +111,7 @@ def reproduce(
             grids, claims = experiment(lab)
             command = f"rstar-mini reproduce {name} --recipe {recipe} --seeds {seeds}"
             command += f" --limit {limit}" if limit else ""
-            command += "".join(f" --set '{change}'" for change in overrides)
+            command += "".join(f" --set '{redact(change)}'" for change in overrides)
             parts = tuple(grids), tuple(claims)
             result = Result(name, title, settings.name, lab.seeds, command, tables, *parts)
             lab.run(settings.seed).write_json(path / "experiments" / f"{name}.json", result.to_json())

@@ -208,8 +208,7 @@ class Lab:
 
     def trajectories(self, seed: int) -> list[Trajectory]:
         """What the last round's policy learnt from."""
-        rows = read_jsonl(self.run(seed).round(self.rounds[-1]) / TRAJECTORIES)
-        return [trajectory_from_row(row) for row in rows]
+        return read_jsonl(self.run(seed).round(self.rounds[-1]) / TRAJECTORIES, trajectory_from_row)
 
     def folder(self, run: Run, what: str, n: int) -> Path:
         """Where what was measured otherwise on `n` problems is kept."""

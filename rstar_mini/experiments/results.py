@@ -94,7 +94,7 @@ def _grid(row: dict[str, Any]) -> Grid:
 def read_results(folder: Path) -> list[Result]:
     """The results that are in a folder, those of a run or those that come with the project, in the order of `NAMES`."""
     files = [folder / f"{name}.json" for name in NAMES]
-    return [Result.from_json(read_json(file)) for file in files if file.exists()]
+    return [read_json(file, Result.from_json) for file in files if file.exists()]
 
 
 def measured(outcomes: Sequence[Outcome]) -> Cell:

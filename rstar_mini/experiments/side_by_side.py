@@ -64,7 +64,7 @@ def side_by_side(
 
 def _process(arguments: Sequence[str]) -> subprocess.Popen[str]:
     """The experiments of a seed in a session of its own: Ctrl-C reaches only this process, which stops the others."""
-    command = [sys.executable, "-m", "rstar_mini.experiments.side_by_side", *arguments]
+    command = [sys.executable, "-P", "-m", "rstar_mini.experiments.side_by_side", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True

@@ -78,7 +78,7 @@ def pip(*arguments: str) -> str:
     Raises:
         UserError: it ends with an error; with its reason.
     """
-    done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-m", "pip", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
         raise UserError(f"pip {arguments[0]} {arguments[-1]}: {reason}; connect, or look at pip's settings")

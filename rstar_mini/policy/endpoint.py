@@ -5,28 +5,41 @@ after it and the stream is closed, which makes the server stop writing. So nothi
 strings: most leave them out of the text, and then nobody can tell which tag it was.
 
 It takes httpx and no client library: what can go wrong in the middle of a stream must be tried again here in any case,
-and then one loop may as well try everything again.
+and then one loop may as well try everything again. Nor does a client library bound what a server sends. Here every
+reply ends: by its size (`replies.Bounds`), by its tokens, or when no new token has come for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import random
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from rstar_mini.api_key import Key, key_of_named
 from rstar_mini.code_cot import first_step
 from rstar_mini.errors import UserError
 from rstar_mini.policy.base import Propose, Request, noise_key
+from rstar_mini.policy.replies import (
+    BadReply,
+    Bounds,
+    GrowingText,
+    asked_pause,
+    choices,
+    event_data,
+    in_one_line,
+    in_words,
+    refusal,
+    text_of,
+    well_formed,
+)
 from rstar_mini.prompts import Prompt
+from rstar_mini.redact import without_keys
 from rstar_mini.types import Step
 
 if TYPE_CHECKING:
@@ -53,8 +66,7 @@ class EndpointPolicy(Propose):
     """A model behind an OpenAI-compatible completions endpoint as a policy.
 
     The requests run in a thread of their own, so the server writes while search runs programs. What has failed for good
-    raises in `collect`; all else stays, and what is finished is still given out. The key of a service is read from the
-    environment variable OPENAI_API_KEY.
+    raises in `collect`; all else stays, and what is finished is still given out.
 
     Args:
         url: address under which `completions` is found, such as http://localhost:8000/v1.
@@ -65,6 +77,7 @@ class EndpointPolicy(Propose):
         in_flight: most candidates asked for at once (256 at most).
         patience: seconds without a word from the server after which a try has failed.
         pause: seconds before the second try, about doubled before each further one.
+        key: of the service; None: the environment's, for an address that the user has named (see `api_key`).
     """
 
     elsewhere = True
@@ -80,14 +93,18 @@ class EndpointPolicy(Propose):
         in_flight: int = 64,
         patience: float = 120.0,
         pause: float = 1.0,
+        key: Key | None = None,
     ) -> None:
+        self.key = key_of_named(url) if key is None else key
         self.url, self.served_model, self.tokenizer, self.prompt = url.rstrip("/"), served_model, tokenizer, prompt
         self.max_step_tokens, self.patience, self.pause = max_step_tokens, patience, pause
         self._asked: dict[Request, Future[list[Step]]] = {}
         in_flight = min(in_flight, MOST)
         self._free = asyncio.Semaphore(in_flight)
+        authorization = {"Authorization": f"Bearer {self.key.value}"} if self.key.value else {}
         self._client = httpx.AsyncClient(
-            headers=_authorization(),
+            headers={"Accept-Encoding": "identity"} | authorization,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=httpx.Timeout(patience, pool=None),
             limits=httpx.Limits(max_connections=in_flight),
             mounts={"all://127.0.0.1": None, "all://localhost": None},  # a proxy does not reach this machine
@@ -144,12 +161,15 @@ class EndpointPolicy(Propose):
             if not request.steps:  # then no problem would ever fit
                 raise
             texts = [""] * request.n  # a path that fills the model's context is a dead end
-        return [Step(text, tokens=self.count(text)) for text in texts]
+        return [self.step(text) for text in texts]
 
-    def count(self, text: str) -> int:
-        """How many tokens a text has."""
+    def step(self, text: str) -> Step:
+        """A text as a step of `max_step_tokens` at most, however many the server has sent."""
         assert self.tokenizer
-        return len(self.tokenizer.encode(text, add_special_tokens=False))
+        ids = self.tokenizer.encode(text, add_special_tokens=False)
+        if len(ids) <= self.max_step_tokens:
+            return Step(text, tokens=len(ids))
+        return Step(str(self.tokenizer.decode(ids[: self.max_step_tokens])), tokens=self.max_step_tokens)
 
     def body(self, request: Request, temperature: float, seed: int) -> dict[str, Any]:
         """What is sent for a candidate."""
@@ -166,7 +186,7 @@ class EndpointPolicy(Propose):
 
     def said(self, choice: dict[str, Any]) -> str:
         """The new text in a choice of the stream."""
-        return choice.get("text") or ""
+        return text_of(choice, "text")
 
     async def _patiently(self, body: dict[str, Any]) -> str:
         """One candidate, tried again after trouble that may pass.
@@ -181,11 +201,13 @@ class EndpointPolicy(Propose):
                     backoff = self.pause * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
                     await asyncio.sleep(max(trouble.pause, backoff))
                 try:
-                    return await self._stream(body)
+                    return well_formed(without_keys(await self._stream(body)))
                 except httpx.TransportError as error:
-                    trouble = _Passing(_in_words(error, self.patience))
+                    trouble = _Passing(in_words(error, self.patience))
                 except _Passing as error:
                     trouble = error
+                except (BadReply, httpx.InvalidURL) as error:
+                    raise UserError(f"{self.url}: {error}; change policy.url, or see to that server") from error
                 self.examine()
         raise UserError(
             f"{self.url}: {trouble}, {TRIES} times in a row; see that the server runs and that policy.url is right, "
@@ -197,47 +219,58 @@ class EndpointPolicy(Propose):
 
     async def _stream(self, body: dict[str, Any]) -> str:
         """The text of one candidate, up to and with its first closing tag; without one, all of it."""
-        text, finished = "", False
-        async with self._client.stream("POST", f"{self.url}/{self.path}", json=body) as response:
-            if response.status_code != 200:
-                await response.aread()
-                raise self._refusal(response)
-            async for line in response.aiter_lines():
-                data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
-                if data == "[DONE]":
-                    return text
-                for choice in self._choices(data) if data else ():
-                    text += self.said(choice)
-                    finished = finished or bool(choice.get("finish_reason"))
-                if (step := first_step(text)) is not None:
-                    return step
+        most = 2 * self.patience  # of silence the client itself complains earlier: so here something came, but no token
+        try:
+            async with (
+                asyncio.timeout(most) as watch,
+                self._client.stream("POST", self._target(), json=body) as response,
+            ):
+                if response.status_code != 200:
+                    raise await self._refusal(response)
+                return await self._text(response, watch, most)
+        except TimeoutError as error:
+            raise BadReply(f"it sent no token for {most:g} s, though it went on sending") from error
+
+    def _target(self) -> httpx.URL:
+        url = httpx.URL(self.url)
+        return url.copy_with(path=f"{url.path.rstrip('/')}/{self.path}")
+
+    async def _text(self, response: httpx.Response, watch: asyncio.Timeout, most: float) -> str:
+        reply, finished = GrowingText(Bounds(self.max_step_tokens)), False
+        async for data in event_data(response, reply.bounds):
+            if data == "[DONE]":
+                return reply.text
+            for choice in self._choices(data):
+                reply.add(self.said(choice))
+                finished = finished or bool(choice.get("finish_reason"))
+                watch.reschedule(asyncio.get_running_loop().time() + most)
+            if reply.closed:
+                return first_step(reply.text) or ""
+            if reply.full:  # it will not end by itself
+                return reply.text
         if not finished:
             raise _Passing("the answer was cut off")
-        return text
+        return reply.text
 
     def _choices(self, data: str) -> list[dict[str, Any]]:
         """The choices in one event of the stream."""
-        try:
-            event = json.loads(data)
-            if "error" in event:
-                raise _Passing(f"the server reports: {_message(event)}")
-            return list(event["choices"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.url} does not speak OpenAI's completions API: it sent {data[:80]!r}") from error
+        found = choices(without_keys(data)) if data else []
+        if isinstance(found, str):
+            raise _Passing(f"the server reports: {in_one_line(found)}")
+        return found
 
-    def _refusal(self, response: httpx.Response) -> Exception:
+    async def _refusal(self, response: httpx.Response) -> Exception:
         """What an answer without a stream means."""
-        try:
-            reason = _message(response.json())
-        except ValueError:
-            reason = response.text
-        said = f"status {response.status_code}: {' '.join(reason.split())[:300] or response.reason_phrase}"
+        reason = await refusal(response, self.patience)
+        said = f"status {response.status_code}: {in_one_line(reason) or response.reason_phrase}"
         if response.status_code in PASSING:
-            pause = _asked_pause(response.headers.get("retry-after", ""))
+            pause = asked_pause(response.headers.get("retry-after", ""))
             if pause > self.patience:
                 return UserError(f"{self.url}: {said}; it wants to be left alone for {pause:.0f} s: start again then")
             return _Passing(said, pause)
-        line = f"{self.url} refused a request to '{self.served_model}' with {said}; change {_remedy(response)}"
+        remedy = "policy.url, policy.served_model, or what is asked of it"
+        remedy = self.key.advice if response.status_code in (401, 403) else remedy
+        line = f"{self.url} refused a request to '{self.served_model}' with {said}; change {remedy}"
         return _NoRoom(line) if response.status_code == 400 and "context" in reason.lower() else UserError(line)
 
 
@@ -260,45 +293,8 @@ class ChatEndpoint(EndpointPolicy):
 
     def said(self, choice: dict[str, Any]) -> str:
         """The new text in a choice of the stream."""
-        return (choice.get("delta") or {}).get("content") or ""
+        return text_of(choice, "delta", "content")
 
-    def count(self, text: str) -> int:
-        """Not known."""
-        return 0
-
-
-def _authorization() -> dict[str, str]:
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    return {"Authorization": f"Bearer {key}"} if key else {}
-
-
-def _in_words(error: httpx.TransportError, patience: float) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return f"no word from the server for {patience:g} s"
-    if isinstance(error, httpx.ConnectError):
-        return f"no connection ({error})"
-    return f"the connection broke ({error or type(error).__name__})"
-
-
-def _message(reply: Any) -> str:
-    """The server's own words, wherever it puts them."""
-    while isinstance(reply, dict):
-        reply = next((reply[name] for name in ("error", "message", "detail") if name in reply), str(reply))
-    return str(reply)
-
-
-def _asked_pause(header: str) -> float:
-    """Retry-After in seconds; it is a number or a date."""
-    try:
-        return float(header)
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):  # none, or one that cannot be read
-        return 0.0
-
-
-def _remedy(response: httpx.Response) -> str:
-    known = {401: "the environment variable OPENAI_API_KEY", 403: "the environment variable OPENAI_API_KEY"}
-    return known.get(response.status_code, "policy.url, policy.served_model, or what is asked of it")
+    def step(self, text: str) -> Step:
+        """The whole reply; how many tokens it has, nobody knows here."""
+        return Step(text)

@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from rstar_mini.api_key import Key
 from rstar_mini.code_cot import STOPS
 from rstar_mini.errors import ServerLost, UserError
 from rstar_mini.policy.base import Request
@@ -36,6 +37,7 @@ OPTIONS = (
     "--generation-config vllm "  # sample as the recipe says, not as a file beside the weights does
     "--stream-interval 1000"  # the server finds the closing tags itself, so a step may come in one piece
 )
+NO_KEY = Key("", "RSTAR_VLLM, whose server asks for a key")
 _ERROR = re.compile(r"(^|\] )[\w.]+(Error|Exception): ")
 # The server ends when our end of the pipe closes, and that is also when this process is killed.
 _KEEPER = """
@@ -85,10 +87,14 @@ class VllmServer:
         while time.monotonic() < deadline:
             self.examine()
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/health", trust_env=False).status_code == 200:
+                if self._healthy():
                     return
             time.sleep(0.2)
         raise UserError(f"vLLM did not get ready within {START_SECONDS:.0f} s; its log ends:\n{self._last_words()}")
+
+    def _healthy(self) -> bool:
+        with httpx.stream("GET", f"{self.url}/health", trust_env=False) as reply:  # whose body nobody reads
+            return reply.status_code == 200
 
     def examine(self) -> None:
         """See that the server lives.
@@ -146,7 +152,9 @@ class VllmPolicy(EndpointPolicy):
             tokenizer.save_pretrained(folder)
             self.server = VllmServer(Path(folder), str(model.dtype).removeprefix("torch."))
             held.callback(self.server.close)
-            super().__init__(f"{self.server.url}/v1", folder, tokenizer, prompt, max_step_tokens, batch_rows)
+            super().__init__(
+                f"{self.server.url}/v1", folder, tokenizer, prompt, max_step_tokens, batch_rows, key=NO_KEY
+            )
             held.callback(super().close)
             self._held = held.pop_all()
 

@@ -11,10 +11,14 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from rstar_mini.api_key import name_host
 from rstar_mini.errors import UserError
+from rstar_mini.offline import check_url
 from rstar_mini.recipes.schema import Recipe
+from rstar_mini.yaml_text import MOST, load_yaml
 
 SHIPPED = Path(__file__).parent
+_LONGEST = 200  # characters of a value that an error shows
 
 
 def recipe_names() -> list[str]:
@@ -38,10 +42,16 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         key = _apply(data, override)
         sources[key] = f"--set {override}"
     try:
-        return Recipe.model_validate(data)
-    except ValidationError as error:
-        problems = [_explain(row, name_or_path, sources) for row in error.errors(include_url=False)]
-        raise UserError("; ".join(problems)) from error
+        recipe = Recipe.model_validate(data)
+    except (ValidationError, RecursionError) as error:
+        rows = error.errors(include_url=False) if isinstance(error, ValidationError) else []
+        problems = [_explain(row, name_or_path, sources) for row in rows]
+        raise UserError("; ".join(problems) or f"recipe {name_or_path}: it is nested too deep") from error
+    if recipe.policy.url:
+        check_url(recipe.policy.url)
+        if sources.keys() & {"policy", "policy.url"}:
+            name_host(recipe.policy.url)
+    return recipe
 
 
 def differences(a: Recipe, b: Recipe) -> list[str]:
@@ -53,7 +63,8 @@ def _read(name_or_path: str) -> dict[str, Any]:
     names = recipe_names()
     path = SHIPPED / f"{name_or_path}.yaml" if name_or_path in names else Path(name_or_path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            data = load_yaml(file.read(MOST + 1))
     except FileNotFoundError as error:
         near = "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(name_or_path, names, 1))
         shipped = ", ".join(names)
@@ -101,7 +112,7 @@ def _value_of(key: str, text: str, override: str) -> Any:
     if _is_text(key) and not text.startswith(("'", '"')) and text not in ("", "null", "~"):
         return text
     try:
-        return yaml.safe_load(text)
+        return load_yaml(text)
     except yaml.YAMLError as error:
         raise UserError(f"--set {override}: the value is not valid YAML: {_reason(error)}") from error
 
@@ -193,5 +204,6 @@ def _changes(key: str, a: Any, b: Any) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    """A value as it would stand in YAML."""
-    return "none" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+    """A value as it would stand in YAML, or the beginning of a long one."""
+    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -16,6 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+from rstar_mini.files import inside
+from rstar_mini.redact import public_url
+
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -283,3 +286,19 @@ class Recipe(Section):
     sft: Sft = Sft()
     ppm: Ppm = Ppm()
     evaluation: Evaluation = Evaluation()
+
+    @property
+    def default_run(self) -> Path:
+        """The folder runs/NAME.
+
+        Raises:
+            UserError: the name would lead elsewhere.
+        """
+        return inside(Path("runs"), self.name)
+
+    def stored(self) -> Self:
+        """As it is kept in a run and shown: a URL without its password and query, which only this user may know."""
+        if not self.policy.url:
+            return self
+        policy = self.policy.model_copy(update={"url": public_url(self.policy.url)})
+        return self.model_copy(update={"policy": policy})

@@ -50,7 +50,7 @@ class Sandbox:
     """Runs untrusted Python programs in processes of their own, with limits, many a second.
 
     A program that is asked for again is answered from memory. `requests` counts the programs asked for, `programs`
-    those really run. Time is CPU time, so a status does not depend on how busy the machine is; a wall clock of five
+    those really run. Time is CPU time, so a status does not depend on how busy the machine is; a wall clock of 1.5
     times the limit ends programs that sleep.
 
     Args:

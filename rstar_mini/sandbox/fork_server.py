@@ -20,13 +20,12 @@ import time
 from typing import Any, NamedTuple
 
 from rstar_mini.sandbox.confine import address_space, apply_limits
-from rstar_mini.sandbox.guard import audit_hook, drop_names, guarded_builtins, python_folders
-from rstar_mini.sandbox.kernel import LIBC, RULESET_FD, Kernel, prepare
+from rstar_mini.sandbox.guard import audit_hook, drop_names, guarded_builtins, hidden_modules, python_folders
+from rstar_mini.sandbox.kernel import RULESET_FD, Kernel, prepare, set_process
 from rstar_mini.sandbox.program import CODE_FD, RECORD_FD, execute, receive
-from rstar_mini.sandbox.wire import ENDED, MAX_CODE, REPLY, REQUEST, SECRET_BYTES, Limits
+from rstar_mini.sandbox.wire import ENDED, MAX_CODE, MAX_RECORD, REPLY, REQUEST, SECRET_BYTES, Limits
 
 _CHUNK = 65536
-_MAX_RECORD = 8 * _CHUNK  # more than a pipe holds
 _SUBREAPER, _PARENT_DEATH_SIGNAL, _DUMPABLE = 36, 1, 4  # of prctl(2)
 _DO_NOT_FORK = 10  # of madvise(2)
 
@@ -67,6 +66,7 @@ def _serve(layers: str) -> tuple[str, dict[str, Any]] | None:
     hook = audit_hook(readable)
     own = [name for name in sys.modules if name.partition(".")[0] == "rstar_mini"]
     if "guard" in layers:
+        own += hidden_modules()
         drop_names()
         names = guarded_builtins()
     child = _answer({"isolation": "kernel" if kernel else "process", "missing": missing})
@@ -108,7 +108,7 @@ def _answer(about: dict[str, str]) -> _Child | None:
     """Say what this server is, then run programs; returns None at the end of input, and in a child its task."""
     requests, replies = _private_channels()
     if sys.platform == "linux":
-        LIBC.prctl(_SUBREAPER, 1)
+        set_process(_SUBREAPER, 1)
     os.write(replies, json.dumps(about).encode() + b"\n")
     server = _Server()
     gc.collect()
@@ -177,7 +177,7 @@ class _Region:
 
 
 # Never freed: in a child, freeing would unmap whatever has come to lie there.
-_code, _record = _Region(MAX_CODE), _Region(_MAX_RECORD)
+_code, _record = _Region(MAX_CODE), _Region(MAX_RECORD)
 _outputs: dict[int, _Region] = {}
 
 
@@ -268,8 +268,8 @@ def _leave_server(child: _Child) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
     if sys.platform == "linux":
-        LIBC.prctl(_DUMPABLE, 0)  # no core file, not even to a program that the system pipes it to
-        LIBC.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        set_process(_DUMPABLE, 0)  # no core file, not even to a program that the system pipes it to
+        set_process(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != child.server:
             os._exit(1)
     os.dup2(child.stdout, 1)

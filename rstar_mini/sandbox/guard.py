@@ -48,6 +48,9 @@ _FORBIDDEN_MODULES = frozenset(
     """.split()
 )
 
+# Modules of this package load C functions as they are imported, long after the server has hidden what they need for it.
+_NEEDS_C, _CALLING_C = "scipy", frozenset({"ctypes", "_ctypes"})
+
 
 class ForbiddenImport(ImportError):
     """The program imports a module that is not for it."""
@@ -72,6 +75,10 @@ def audit_hook(readable: Sequence[str]) -> Callable[[str, tuple[Any, ...]], None
         *,
         forbidden: tuple[str, ...] = _FORBIDDEN,
         modules: frozenset[str] = _FORBIDDEN_MODULES,
+        packages: frozenset[str] = frozenset(sys.stdlib_module_names) | ALLOWED_MODULES,
+        calling_c: frozenset[str] = _CALLING_C if _installed(_NEEDS_C) else frozenset(),
+        needs_c: str = _NEEDS_C,
+        imported: set[str] = set(),  # noqa: B006  # kept from call to call
         roots: tuple[str, ...] = roots,
         folders: tuple[str, ...] = tuple(root[:-1] for root in roots),
         writing: int = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC,
@@ -81,6 +88,8 @@ def audit_hook(readable: Sequence[str]) -> Callable[[str, tuple[Any, ...]], None
         text: type[str] = str,
         number: type[int] = int,
         starts: Callable[..., bool] = str.startswith,
+        part: Callable[[str, str], tuple[str, str, str]] = str.partition,
+        add: Callable[[set[str], str], None] = set.add,
     ) -> None:
         if event == "open" or event == "os.listdir":
             path, flags = arguments[0], arguments[-1] if event == "open" else 0
@@ -90,12 +99,32 @@ def audit_hook(readable: Sequence[str]) -> Callable[[str, tuple[Any, ...]], None
             if not inside or (flags or 0) & writing:
                 raise error(f"the sandbox does not allow to open {path!r}")
         elif event == "import":
-            if arguments[0] in modules:
-                raise no_module(f"the sandbox has no module {arguments[0]!r}")
+            name = arguments[0]
+            top = part(name, ".")[0]
+            add(imported, top)
+            known = top in packages or starts(name, "_sysconfigdata")  # whose whole name is that of the system
+            if (name in modules or not known) and not (name in calling_c and needs_c in imported):
+                raise no_module(f"the sandbox has no module {name!r}")
         elif starts(event, forbidden):
             raise error(f"the sandbox does not allow {event}")
 
     return hook
+
+
+def hidden_modules() -> list[str]:
+    """The names of loaded modules that no program may have; modules that hold one of them hold it no more."""
+    hidden = [name for name in sys.modules if name.partition(".")[0] in _FORBIDDEN_MODULES]
+    gone = [sys.modules[name] for name in hidden]
+    for name, module in list(sys.modules.items()):
+        if name not in hidden and name.partition(".")[0] != "rstar_mini":
+            for attribute, value in list(vars(module).items()):
+                if any(value is one for one in gone):
+                    setattr(module, attribute, None)
+    return hidden
+
+
+def _installed(package: str) -> bool:
+    return any(os.path.isdir(os.path.join(path, package)) for path in sys.path)  # noqa: PTH112, PTH118  # as above
 
 
 def drop_names() -> None:

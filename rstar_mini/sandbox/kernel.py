@@ -20,14 +20,14 @@ _ALLOWED: tuple[tuple[str, int | None, int | None], ...] = (
     ("close_range", 436, 436), ("lseek", 8, 62), ("stat", 4, None),
     ("fstat", 5, 80), ("lstat", 6, None), ("newfstatat", 262, 79), ("statx", 332, 291), ("access", 21, None),
     ("faccessat", 269, 48), ("faccessat2", 439, 439), ("readlink", 89, None), ("readlinkat", 267, 78),
-    ("getdents", 78, None), ("getdents64", 217, 61), ("getcwd", 79, 17), ("fadvise64", 221, 223), ("dup", 32, 23),
+    ("getdents", 78, None), ("getdents64", 217, 61), ("getcwd", 79, 17), ("dup", 32, 23),
     ("dup2", 33, None), ("dup3", 292, 24),
     # output, to the descriptors that are there
     ("write", 1, 64), ("writev", 20, 66), ("pwrite64", 18, 68), ("pipe", 22, None), ("pipe2", 293, 59),
     ("poll", 7, None), ("ppoll", 271, 73), ("select", 23, None), ("pselect6", 270, 72),
-    # memory
+    # memory; nothing that tells of the page cache or empties it, in which programs could leave signs for later ones
     ("mmap", 9, 222), ("munmap", 11, 215), ("mprotect", 10, 226), ("mremap", 25, 216),
-    ("brk", 12, 214), ("mincore", 27, 232), ("membarrier", 324, 283),
+    ("brk", 12, 214), ("membarrier", 324, 283),
     # time, and signals to itself that a timer sends
     ("nanosleep", 35, 101), ("clock_nanosleep", 230, 115), ("clock_gettime", 228, 113), ("clock_getres", 229, 114),
     ("gettimeofday", 96, 169), ("time", 201, None), ("times", 100, 153), ("alarm", 37, None), ("getitimer", 36, 102),
@@ -46,7 +46,7 @@ _ALLOWED: tuple[tuple[str, int | None, int | None], ...] = (
 _ALLOWED_WITH: tuple[tuple[str, int, int, int, tuple[int, ...]], ...] = (
     ("ioctl", 16, 29, 1, (0x5401, 0x5451)),  # TCGETS (is this a terminal?) and FIOCLEX
     ("fcntl", 72, 25, 1, (0, 1, 2, 3, 1030)),  # duplicate, close-on-exec; F_SETOWN would send signals to others
-    ("madvise", 28, 233, 2, (0, 1, 2, 3, 4, 8, 14, 15)),  # hints; others can poison memory for the whole machine
+    ("madvise", 28, 233, 2, (4, 8, 14, 15)),  # of allocators; others read files ahead, or poison memory for all
     ("prlimit64", 302, 261, 2, (0,)),  # without new limits: root could raise its own
 )
 # Allowed only without certain bits in an argument. Opening: to read; with both bits of the mode Linux checks nothing.
@@ -74,6 +74,16 @@ _NO_NEW_PRIVILEGES, _SET_FILTER = 38, 1  # of prctl(2) and of seccomp(2)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
+def set_process(option: int, value: int) -> None:
+    """Call prctl(2) on this process.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    if LIBC.prctl(option, value, 0, 0, 0):
+        raise OSError(f"prctl {option}: {os.strerror(ctypes.get_errno())}")
+
+
 class Kernel(NamedTuple):
     """Both confinements, ready to be taken on by any number of children."""
 
@@ -88,7 +98,7 @@ class Kernel(NamedTuple):
         Raises:
             OSError: the kernel refuses.
         """
-        LIBC.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        set_process(_NO_NEW_PRIVILEGES, 1)
         if LIBC.syscall(_RESTRICT_SELF, self.ruleset, 0):
             raise OSError(f"Landlock: {os.strerror(ctypes.get_errno())}")
         os.close(self.ruleset)

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from rstar_mini.errors import UserError
-from rstar_mini.sandbox.wire import ENDED, REPLY, REQUEST, SECRET_BYTES, Limits, read_record
+from rstar_mini.sandbox.wire import ENDED, MAX_MORE, MAX_RECORD, REPLY, REQUEST, SECRET_BYTES, Limits, read_record
 
 Facts = dict[str, Any]  # what a server saw of one program: exit, record, stdout, cpu, wall, ended, isolation, missing
 
@@ -50,6 +50,7 @@ class Server:
     def __init__(self, layers: str, warm_up: tuple[str, ...], inbox: SimpleQueue[tuple[Server, Facts | None]]) -> None:
         self.pending: deque[int] = deque()
         self.about: dict[str, str] = {}
+        self.most_output = 0  # bytes, of the programs it was given
         self.folder = tempfile.mkdtemp(prefix="rstar-mini-")
         here = Path(__file__).parent
         # Not -I: it would ignore PYTHONHASHSEED too. These flags with a bare environment isolate just as well.
@@ -77,6 +78,8 @@ class Server:
             self.about = json.loads(self.process.stdout.readline())
             while True:
                 code, cpu, wall, ended, record, stdout = REPLY.unpack(self._receive(REPLY.size))
+                if record > MAX_RECORD or stdout > self.most_output:
+                    raise ValueError("a server that has lost its senses")
                 secret = self._receive(SECRET_BYTES)
                 found = read_record(self._receive(record), secret)
                 text = self._receive(stdout).decode("utf-8", "replace")
@@ -95,6 +98,7 @@ class Server:
         """Queue a program. If the server is dead, its end of output, which follows, brings the program back."""
         assert self.process.stdin
         self.pending.append(index)
+        self.most_output = 4 * limits.output_chars + MAX_MORE  # a character takes four bytes at most
         try:
             data = code.encode("utf-8", "surrogatepass")
             self.process.stdin.write(REQUEST.pack(len(data), *limits) + data)

@@ -7,18 +7,23 @@ slower (an interpreter start per program), timed by the wall clock alone, and wi
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
 import time
+from typing import IO
 
-from rstar_mini.sandbox.guard import audit_hook, drop_names, guarded_builtins, python_folders
+from rstar_mini.sandbox.guard import audit_hook, drop_names, guarded_builtins, hidden_modules, python_folders
 from rstar_mini.sandbox.program import CODE_FD, RECORD_FD, execute, receive
-from rstar_mini.sandbox.wire import ENDED, REPLY, REQUEST, SECRET_BYTES, Limits
+from rstar_mini.sandbox.wire import ENDED, MAX_RECORD, REPLY, REQUEST, SECRET_BYTES, Limits
 
+_CHUNK = 65536
+_PAUSE, _LAST_WORDS = 0.02, 0.5  # seconds between looks at a program, and for what it wrote last to arrive
 _MISSING = "this system cannot fork, so programs have no limits but the wall clock and the guard in the interpreter"
 
 
@@ -43,10 +48,32 @@ def child(layers: str, size: str) -> None:
     os.dup2(null, 2)
     names = vars(builtins)
     if "guard" in layers:
+        for name in hidden_modules():
+            del sys.modules[name]
         drop_names()
         names = guarded_builtins()
         sys.addaudithook(audit_hook(python_folders()))
     execute(code.decode("utf-8", "surrogatepass"), names)
+
+
+class _Reader(threading.Thread):
+    """Reads a pipe to its end, or to a limit. What a program has left may hold it open: nobody waits for that."""
+
+    def __init__(self, pipe: IO[bytes], limit: int) -> None:
+        super().__init__(daemon=True)
+        self.pipe, self.limit, self.data = pipe, limit, bytearray()
+        self.start()
+
+    def run(self) -> None:
+        """Read."""
+        with self.pipe:
+            while not self.full and (part := self.pipe.read(_CHUNK)):
+                self.data += part
+
+    @property
+    def full(self) -> bool:
+        """There was more than the limit."""
+        return len(self.data) > self.limit
 
 
 def _run(code: bytes, limits: Limits, layers: str) -> bytes:
@@ -54,21 +81,32 @@ def _run(code: bytes, limits: Limits, layers: str) -> bytes:
     start = time.monotonic()
     command = [*sys.orig_argv[: sys.orig_argv.index("main")], "child", layers, str(len(code))]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        assert process.stdin and process.stdout and process.stderr
-        timer = threading.Timer(limits.wall_seconds, process.kill)
-        timer.start()
+    process = subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+    assert process.stdin and process.stdout and process.stderr
+    output = _Reader(process.stdout, 4 * limits.output_chars)
+    record = _Reader(process.stderr, MAX_RECORD - _CHUNK)
+    with contextlib.suppress(OSError), process.stdin:  # it has ended already
         process.stdin.write(code + secret)
-        process.stdin.close()
-        output = process.stdout.read(4 * limits.output_chars + 1)
-        ended = "output" if len(output) > 4 * limits.output_chars else ""
-        if ended:
-            process.kill()
-        record = process.stderr.read()
-        process.wait()
-        ended = ended or ("timeout" if timer.finished.is_set() else "")
-        timer.cancel()
+    ended = _watch(process, output, record, start + limits.wall_seconds)
+    for reader in (output, record):
+        reader.join(_LAST_WORDS)
     seconds = time.monotonic() - start
-    output = output.replace(b"\r\n", b"\n")
-    header = REPLY.pack(process.returncode, 0.0, seconds, ENDED.index(ended), len(record), len(output))
-    return header + secret + record + output
+    said, noted = bytes(output.data).replace(b"\r\n", b"\n"), bytes(record.data)
+    header = REPLY.pack(process.returncode, 0.0, seconds, ENDED.index(ended), len(noted), len(said))
+    return header + secret + noted + said
+
+
+def _watch(process: subprocess.Popen[bytes], output: _Reader, record: _Reader, deadline: float) -> str:
+    """Wait for the program's end, or end it with all that it has started; how it was ended."""
+    ended = ""
+    while process.poll() is None and not ended:
+        output.join(_PAUSE)
+        if not output.is_alive():  # it has ended, or has closed its output and goes on
+            time.sleep(_PAUSE / 10)
+        ended = "timeout" if time.monotonic() > deadline else "output" if output.full else ""
+        if record.full:
+            break
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+    process.wait()
+    return ended

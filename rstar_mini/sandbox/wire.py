@@ -13,6 +13,8 @@ REPLY = struct.Struct("<iddBQQ")  # exit code, CPU and wall seconds, forced end,
 ENDED = ("", "timeout", "output")  # what the forced end's number means
 SECRET_BYTES = 16
 MAX_CODE = 2**20  # bytes; no step of a solution is as long
+MAX_RECORD = 2**19  # bytes; more than a pipe holds
+MAX_MORE = 2**18  # bytes of output that a server may have read beyond the limit
 
 
 class Limits(NamedTuple):

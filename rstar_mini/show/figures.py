@@ -109,4 +109,4 @@ def _draw_series(ax: Axes, i: int, of: int, name: str, points: Sequence[tuple[in
     below = [max(0.0, share - 100 * low) for share, (low, _) in zip(shares, ends, strict=True)]
     above = [max(0.0, 100 * high - share) for share, (_, high) in zip(shares, ends, strict=True)]
     colour, marker = PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]
-    ax.errorbar(xs, shares, [below, above], color=colour, marker=marker, markersize=5, capsize=2, label=name)
+    ax.errorbar(xs, shares, [below, above], color=colour, marker=marker, markersize=5, capsize=2, label=plain(name))

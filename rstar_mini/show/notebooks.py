@@ -20,10 +20,10 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
-from rich.console import Console
 from rich.table import Table
 
 from rstar_mini.paths import notebooks_dir
+from rstar_mini.show.console import PlainConsole
 from rstar_mini.show.lesson import Tier
 
 LONGEST_CELL = 3600  # seconds
@@ -109,10 +109,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         said = cost_card(notebook).get("replay" if arguments.tier == Tier.REPLAY else "live")
         cells = (f"{cost.seconds:.0f}", f"{said.seconds:.0f}" if said else "", f"{cost.gigabytes:.1f}")
         table.add_row(f"{path.parent.name}/{path.stem}", *cells, f"{said.gigabytes}" if said else "")
-        Console().print(f"{path.stem}: {cost.seconds:.0f} s")
+        PlainConsole().print(f"{path.stem}: {cost.seconds:.0f} s")
         if arguments.tier == Tier.REPLAY:
             nbformat.write(notebook, path)
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 if __name__ == "__main__":

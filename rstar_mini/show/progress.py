@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from rstar_mini.redact import redact
+from rstar_mini.show.console import PlainConsole
 from rstar_mini.show.tree_text import tree_text
 from rstar_mini.types import Tree
 
@@ -41,9 +43,9 @@ class TerminalProgress(_Showing):
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
-        self.console = console or Console()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        left = (TextColumn("left"), TimeRemainingColumn())
+        self.console = console or PlainConsole()
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        left = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self._bar = Bar(
             *columns,
             *left,
@@ -65,7 +67,7 @@ class TerminalProgress(_Showing):
         """Put a new bar in the place of the last one."""
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
-        self._bar.add_task(name, total=total)
+        self._bar.add_task(redact(name), total=total)
         if self._bar.disable:
             self.say(f"{name} ({total})")
 
@@ -76,7 +78,7 @@ class TerminalProgress(_Showing):
 
     def say(self, text: str) -> None:
         """Print above the bar."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(redact(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class NotebookProgress(_Showing):
@@ -113,12 +115,12 @@ class NotebookProgress(_Showing):
 
     def say(self, text: str) -> None:
         """Print below the bar."""
-        print(text)
+        print(redact(text))
 
     def _describe(self) -> None:
         spent, done, total = time.monotonic() - self._stage_start, self._bar.value, self._bar.max
         left = f", {clock(spent * (total - done) / done)} left" if done else ""
-        self._text.value = html.escape(f"{self._stage} {done}/{total}, {clock(spent)}{left}")
+        self._text.value = html.escape(f"{redact(self._stage)} {done}/{total}, {clock(spent)}{left}")
 
 
 def best_progress() -> TerminalProgress | NotebookProgress:

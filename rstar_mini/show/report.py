@@ -100,10 +100,10 @@ def _coverage(metrics: Sequence[Mapping[str, Any]]) -> str:
 
 def _tree(run: Run, number: int) -> str:
     """The picture of the round's most telling tree."""
-    trees = run.trees(number)
-    if not trees:
+    trees = (tree for shard in run.shards(number) for tree in shard)
+    tree = max(trees, key=_telling, default=None)
+    if tree is None:
         return ""
-    tree = max(trees, key=_telling)
     answer = f"<p>Round {number}; the right answer is {escaped(tree.problem.answer)}.</p>"
     return answer + image(draw_tree(tree), f"search tree of {tree.problem.id} in round {number}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rstar_mini.code_cot import END_CODE, program
+from rstar_mini.redact import printable
 from rstar_mini.search import Budget, uct
 from rstar_mini.search.selection import Selection, choose
 from rstar_mini.types import Node, Step, Tree
@@ -62,11 +63,6 @@ def shorten(text: str, width: int) -> str:
     """One line of at most `width` characters, all printable: models write anything, escape codes included."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def printable(line: str) -> str:
-    """The line with every unprintable character replaced, so that it does nothing to a terminal."""
-    return "".join(char if char.isprintable() else "·" for char in line)
 
 
 def dead_end(node: Node) -> bool:
