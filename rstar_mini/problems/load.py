@@ -32,8 +32,8 @@ def load_problems(
     """The problems of a source, in its order, cut to `limit` after the choice of families and levels.
 
     `source` is "generated" or "puzzles" (the shipped splits train, validation and test), a path that ends in .jsonl,
-    .json or .parquet (`split` plays no part), the short name of a known set (`rstar_mini.problems.sets.SETS`, such as "gsm8k"),
-    a dataset of the Hub such as "AI-MO/NuminaMath-1.5", or a folder with the files of one. Rows have the
+    .json or .parquet (`split` plays no part), the short name of a known set (`rstar_mini.problems.sets.SETS`, such as
+    "gsm8k"), a dataset of the Hub such as "AI-MO/NuminaMath-1.5", or a folder with the files of one. Rows have the
     columns of a known set, or `question` or `problem` and `answer` or a `solution` with a boxed answer; an answer that
     ends in "#### 42" is cut to its final answer. A level is a whole number: "Level 3" is 3, and so is a difficulty of
     3.5.

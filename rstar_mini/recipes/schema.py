@@ -47,8 +47,8 @@ class Problems(Section):
 
     path: Named = Field(
         "generated",
-        description="'generated', 'puzzles', a known set such as gsm8k (rstar_mini/problems/sets.py), a JSONL file with "
-        "question and answer, or a Hub data set; a file may end in .json or .parquet, too",
+        description="'generated', 'puzzles', a known set such as gsm8k (rstar_mini/problems/sets.py), a JSONL file "
+        "with question and answer, or a Hub data set; a file may end in .json or .parquet, too",
     )
     split: str = Field("train", description="split of a generated, known or Hub data set")
     limit: PositiveInt | None = Field(None, description="use the first so many problems")
