@@ -62,7 +62,9 @@ def folder(tokenizer, tmp_path_factory):
         path = tmp_path_factory.mktemp("model")
         sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
         torch.manual_seed(0)
-        config = kind(**sizes, num_key_value_heads=2, vocab_size=len(tokenizer), pad_token_id=0)
+        # Room for worked examples, of which this tokenizer makes many tokens.
+        room = {"max_position_embeddings": 8192}
+        config = kind(**sizes, **room, num_key_value_heads=2, vocab_size=len(tokenizer), pad_token_id=0)
         AutoModelForCausalLM.from_config(config).save_pretrained(path)
         tokenizer.save_pretrained(path)
         return path

@@ -7,6 +7,7 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,8 @@ class FakeRun(Run):
     def metrics(self) -> list[dict[str, Any]]:
         return [round_metrics(number) for number in range(self.finished)]
 
-    def trees(self, number: int) -> list[Tree]:
-        return [wide_tree(3), small_tree()]
+    def shards(self, number: int) -> Iterator[list[Tree]]:
+        yield [wide_tree(3), small_tree()]
 
     def pairs(self, number: int) -> list[Pair]:
         return [
@@ -331,8 +332,8 @@ def test_the_report_is_one_page_without_scripts_and_the_same_again(tmp_path: Pat
 
 def test_the_report_draws_a_tree_with_right_and_wrong_answers(tmp_path: Path) -> None:
     class Choice(FakeRun):
-        def trees(self, number: int) -> list[Tree]:
-            return [Tree(Problem("empty", "?", "1")), small_tree(), Tree(Problem("other", "?", "1"))]
+        def shards(self, number: int) -> Iterator[list[Tree]]:
+            yield [Tree(Problem("empty", "?", "1")), small_tree(), Tree(Problem("other", "?", "1"))]
 
     assert 'alt="search tree of p1 in round 1"' in write_report(Choice(tmp_path, 2)).read_text()
 
