@@ -128,6 +128,7 @@ def test_two_hundred_kinds_of_damage(whole: Path, run: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_file_damaged_in_every_way(whole: Path, run: Path, command: str, kind: Callable[[Path], None]) -> None:
