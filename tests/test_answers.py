@@ -258,13 +258,17 @@ ENDLESS = ("hang", "unreachable")
 def _share_right(pairs: list[dict[str, str]]) -> float:
     """The share of pairs judged as labelled; no wrong one may be called equal.
 
-    Where the truth is out of reach of computation, "undecided" is right too.
+    Where the truth is out of reach of computation, "undecided" is right too. Where people leave it undecided,
+    "different" will do: what matters there is that nobody learns from it.
     """
     right = 0
     for pair in pairs:
         verdict = compare(pair["predicted"], pair["gold"])
         assert verdict is not Verdict.EQUAL or pair["label"] == "equal", pair
-        right += verdict == pair["label"] or (pair["kind"] == "unreachable" and verdict is Verdict.UNDECIDED)
+        undecided = Verdict.UNDECIDED in (verdict, pair["label"])
+        right += verdict == pair["label"] or (
+            undecided and (pair["kind"] == "unreachable" or verdict is Verdict.DIFFERENT)
+        )
     return right / len(pairs)
 
 

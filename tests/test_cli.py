@@ -308,12 +308,12 @@ def test_lab_copies_the_notebooks_once_and_passes_everything_on(
     assert result.exit_code == 3 and str(copied) in result.stdout.replace("\n", "")
     assert len([*copied.glob("*.ipynb")]) == 11
     first = "rstar-mini-notebooks/00_start_here.ipynb"
-    assert started == [(["-m", "jupyterlab", first, "--no-browser", "--port", "9000"], "live")]
+    assert started == [(["-P", "-m", "jupyterlab", first, "--no-browser", "--port", "9000"], "live")]
 
     (copied / "00_start_here.ipynb").write_text("the reader's own")
     assert "copied" not in call("lab").stdout
     assert (copied / "00_start_here.ipynb").read_text() == "the reader's own"
-    assert started[1] == (["-m", "jupyterlab", first], None)
+    assert started[1] == (["-P", "-m", "jupyterlab", first], None)
 
 
 def test_lab_in_a_clone_opens_the_notebooks_of_the_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,6 +321,6 @@ def test_lab_in_a_clone_opens_the_notebooks_of_the_clone(tmp_path: Path, monkeyp
     (tmp_path / "notebooks" / "00_start_here.ipynb").touch()
     opened: list[str] = []
     done = subprocess.CompletedProcess[str]([], 0)
-    monkeypatch.setattr(subprocess, "run", lambda command, env: opened.append(command[3]) or done)
+    monkeypatch.setattr(subprocess, "run", lambda command, env: opened.append(command[4]) or done)
     assert call("lab").exit_code == 0
     assert opened == ["notebooks/00_start_here.ipynb"]

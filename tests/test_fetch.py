@@ -58,9 +58,9 @@ class Pip:
         self.index, self.calls = index, list[list[str]]()
 
     def __call__(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        assert command[:3] == [sys.executable, "-m", "pip"]
-        self.calls.append(command[3:])
-        made = getattr(self, command[3])(command[4:])
+        assert command[:4] == [sys.executable, "-P", "-m", "pip"]
+        self.calls.append(command[4:])
+        made = getattr(self, command[4])(command[5:])
         return subprocess.CompletedProcess(
             command, 0 if made is not None else 1, made or "", "ERROR: No match for it\n"
         )
