@@ -21,6 +21,7 @@ from rstar_mini.files import new_folder
 from rstar_mini.finetune.corpus import corpus
 from rstar_mini.finetune.induction import plant_induction_head
 from rstar_mini.finetune.sft import encode_trajectory, sft_trainer
+from rstar_mini.finetune.tokenizer import EOS, PAD, as_fast_tokenizer
 from rstar_mini.models import save_compact
 from rstar_mini.problems import load_problems
 from rstar_mini.problems.generate import CORE
@@ -30,7 +31,6 @@ from rstar_mini.tokens import cached_encoder
 from rstar_mini.training import run_trainer
 from rstar_mini.types import Problem
 
-PAD, EOS = "<pad>", "<eos>"
 # Phrases of the format first (each becomes one token), then words, numbers, and the rest.
 PRETOKENS = Regex(
     r"\n# Now print the final answer\nprint\(|The answer is \\boxed\{|\n[a-z]+ =|\n#|"
@@ -55,13 +55,7 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int = 1536) -> PreTrainedT
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=PAD,
-        eos_token=EOS,
-        additional_special_tokens=list(TAGS),
-        clean_up_tokenization_spaces=False,
-    )
+    return as_fast_tokenizer(tokenizer)
 
 
 def tiny_config(tokenizer: PreTrainedTokenizerFast, width: int = 128, layers: int = 4) -> Phi3Config:

@@ -44,6 +44,11 @@ def build_tokenizer(texts: Iterable[str], vocab_size: int = 1400) -> PreTrainedT
     between = re.compile("|".join(map(re.escape, sorted(lines, key=len, reverse=True))) + r"|\d+")
     tokenizer.train_from_iterator((part for text in texts for part in between.split(text)), trainer)
     tokenizer.add_tokens([AddedToken(text, normalized=False) for text in (*NUMBERS, *lines)])
+    return as_fast_tokenizer(tokenizer)
+
+
+def as_fast_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """The tokenizer as transformers loads it, with padding, end of text and the tags of the format."""
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
