@@ -5,16 +5,18 @@ from pathlib import Path
 
 from rstar_mini.progress import Silent
 
+# Two shards a round, one of held-out problems. One thread: with two, so small a model mostly waits.
 SMALL = [
-    "problems.limit=24",
+    "threads=1",
+    "problems.limit=16",
     "search.shard=8",
-    "evaluation.limit=12",
+    "evaluation.limit=8",
     "evaluation.candidates=3",
     "evaluation.rollouts=2",
     "sft.epochs=1",
     "ppm.epochs=1",
-    "rounds=[{annotation: terminal, candidates: 5, rollouts: 6},"
-    " {annotation: ppm, candidates: 4, rollouts: 4, unsolved_rollouts: [2], new_seeds: 1}]",
+    "rounds=[{annotation: terminal, candidates: 4, rollouts: 4},"
+    " {annotation: ppm, candidates: 3, rollouts: 3, unsolved_rollouts: [2], new_seeds: 1}]",
 ]
 DIARY = ("events.jsonl", "digests.jsonl", "lock", "owner.json")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import SMALL
+from small_runs import SMALL, Until
 from typer.testing import CliRunner
 
 import rstar_mini
@@ -130,7 +130,9 @@ def test_memory_that_runs_out_makes_batches_smaller_and_is_told(run, tmp_path, m
         return forward(self, rows, *tokens)
 
     monkeypatch.setattr(PrefixCache, "forward", short_of_memory)
-    other = rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL, Until("round 1: policy"))
+    other = rstar_mini.load_run(tmp_path / "short")
     shards = [json.loads(file.read_text()) for file in sorted((other.round(1) / "trees").glob("*.json"))]
     assert all(shard["sampled"] for shard in shards) and any(shard.get("out_of_memory") for shard in shards)
     assert any(row["event"] == "out of memory" for row in other.events.rows())

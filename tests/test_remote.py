@@ -56,15 +56,17 @@ class Stop(Silent):
 
 def test_a_run_goes_on_on_another_machine_and_has_the_files_of_one(tmp_path, monkeypatch, storage, evolved):
     with pytest.raises(KeyboardInterrupt):
-        evolve("tiny", URL, overrides=SMALL, progress=Stop("round 1: search", 17))
+        evolve("tiny", URL, 1, SMALL, Stop("round 1: search", 9))
     assert not storage.exists("/bucket/run/owner.json")
     another_machine(monkeypatch, tmp_path)
-    made = evolve("tiny", URL, overrides=SMALL)
-    assert digests(made.path) == digests(evolved.path) and made.verify() == [] and made.place == URL
+    made = evolve("tiny", URL, 1, SMALL)
+    files = digests(made.path)
+    assert made.last_round == 1 and files.items() <= digests(evolved.path).items()
+    assert made.verify() == [] and made.place == URL
     searched = [(row["round"], row["shard"]) for row in made.events.rows() if row["event"] == "shard searched"]
-    assert len(searched) == len(set(searched)) == 6, "no shard twice"
+    assert len(searched) == len(set(searched)) == 2, "no shard twice"
     seen = load_run(URL)
-    assert seen.path != made.path and digests(seen.path) == digests(evolved.path) and seen.verify() == []
+    assert seen.path != made.path and digests(seen.path) == files and seen.verify() == []
 
 
 @pytest.mark.slow
@@ -170,7 +172,7 @@ def test_status_and_verify_of_a_url(storage):
         evolve("tiny", URL, 1, SMALL, Stop("round 1: search", 9))
     owned_by(storage)
     told = CliRunner().invoke(app, ["status", URL]).stdout
-    assert "shards of this round: 1 of 3 searched" in told and "process 1 on elsewhere" in told
+    assert "shards of this round: 1 of 2 searched" in told and "process 1 on elsewhere" in told
     told = CliRunner().invoke(app, ["verify", URL])
     assert told.exit_code == 0 and f"{URL}: all" in told.stdout
     assert len(Ledger(load_run(URL).path / "events.jsonl").rows()) > 1
