@@ -4,7 +4,7 @@ import errno
 from pathlib import Path
 
 import pytest
-from small_runs import SMALL
+from small_runs import FEW, SMALL
 from transformers import GPT2Config, GPT2LMHeadModel
 from typer.testing import CliRunner
 
@@ -90,7 +90,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, monkeypatch):
 
 def test_a_disk_that_is_full_when_a_model_is_saved(tmp_path, monkeypatch):
     """However the library says it, the run keeps what it has, and goes on when there is room."""
-    changes = [word for change in [*SMALL, "problems.limit=8", "evaluation.limit=2"] for word in ("--set", change)]
+    changes = [word for change in [*SMALL, *FEW] for word in ("--set", change)]
     command = ["evolve", "--run", str(tmp_path / "run"), "--rounds", "1", *changes]
     for words in (
         "Error while serializing: I/O error: No space left on device (os error 28)",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import SMALL
+from small_runs import FEW, SMALL
 
 import rstar_mini
 from rstar_mini.bench.plain import PlainPolicy, PlainScorer, Replaying
@@ -92,7 +92,7 @@ def counted_search(asked, policy, scorer, box, budget, temperature_seed="economy
 
 def test_both_models_read_every_token_of_the_trees_once(base, ppm, box):
     policy, scorer = TransformersPolicy(*base, Prompt()), PPMScorer(ppm, base[1], Prompt())
-    trees, ours, judge = counted_search(problems(24), policy, scorer, box, Budget(candidates=4, rollouts=8))
+    trees, ours, judge = counted_search(problems(12), policy, scorer, box, Budget(candidates=4, rollouts=6))
     assert sum(1 for tree in trees for _ in tree.nodes()) > 200
     assert ours.given <= 1.05 * len(ours.distinct) and judge.given <= 1.10 * len(judge.distinct)
     for count in (ours, judge):  # and what the metrics say is what is true
@@ -182,7 +182,8 @@ def test_finished_rows_are_refilled_whatever_fits(base, box):
 
 
 def test_a_run_records_its_economy_and_its_capacity_and_keeps_it(tmp_path):
-    run = rstar_mini.evolve("tiny", tmp_path / "run", 1, [*SMALL, "policy.batch_rows=null", "policy.cache_mb=null"])
+    changes = [*SMALL, *FEW, "policy.batch_rows=null", "policy.cache_mb=null"]
+    run = rstar_mini.evolve("tiny", tmp_path / "run", 1, changes)
     chosen = json.loads((run.path / "capacity.json").read_text())
     assert chosen["batch_rows"] >= 8 and chosen["cache_mb"] >= 64
     economy = run.metrics()[1]["search"]

@@ -141,12 +141,12 @@ def test_an_empty_question_is_refused():
 
 
 def test_evaluation_over_seeds_is_kept_and_pooled(run):
-    result = rstar_mini.evaluate_run(run.path, seeds=2, limit=10, rounds=[1])
+    result = rstar_mini.evaluate_run(run.path, seeds=2, limit=4, rounds=[1])
     [row] = result["rounds"]
     rights = [seed["systems"]["vote"]["correct"] for seed in row["seeds"]]
     assert row["pooled"]["systems"]["vote"]["correct"] == pytest.approx(sum(rights) / 2)
-    assert row["pooled"]["n"] == 10, "seeds of one problem are not independent problems"
-    assert rstar_mini.evaluate_run(run.path, seeds=2, limit=10, rounds=[1]) == result
+    assert row["pooled"]["n"] == 4, "seeds of one problem are not independent problems"
+    assert rstar_mini.evaluate_run(run.path, seeds=2, limit=4, rounds=[1]) == result
     with pytest.raises(UserError, match="round 7 .* is not finished"):
         rstar_mini.evaluate_run(run.path, rounds=[7])
 
