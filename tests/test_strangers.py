@@ -25,6 +25,7 @@ from rstar_mini.evolution.owner import Ownership
 from rstar_mini.evolution.remote import Remote, fetched
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import MAX_LINE, inside, iterate_jsonl, read_json, whole_file, whole_folder
+from rstar_mini.problems.files import check_card
 from rstar_mini.recipes import load_recipe
 from rstar_mini.redact import redact
 from rstar_mini.show.console import PlainConsole
@@ -262,6 +263,18 @@ def test_yaml_is_bounded(tmp_path: Path, text: str) -> None:
     assert "not valid YAML" in one_line("evolve", str(tmp_path / "r.yaml"))
     with pytest.raises(yaml.YAMLError):
         load_yaml(text)
+    assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize("name", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize("bomb", [LAUGHS, MERGES, "a: &a [*a]\n"], ids=["aliases", "merges", "ring"])
+def test_the_card_of_a_data_set_is_bounded(tmp_path: Path, name: str, bomb: str) -> None:
+    text = f"{bomb}configs:\n- {{config_name: default, data_files: *{'i' if '&i' in bomb else 'a'}}}\n"
+    (tmp_path / "train.jsonl").write_text('{"question": "2 + 2?", "answer": "4"}\n')
+    (tmp_path / name).write_text(f"---\n{text}---\n" if name == "README.md" else text)
+    start = time.process_time()
+    with pytest.raises(UserError, match="its metadata cannot be read .*aliases written out"):
+        check_card(tmp_path)
     assert time.process_time() - start < 10
 
 
