@@ -343,6 +343,20 @@ def test_urls_are_shown_without_their_secrets(url: str, shown: str) -> None:
     assert SECRET not in str(UserError(f"'{url}'"))
 
 
+@pytest.mark.parametrize("said", [f"no host me:{SECRET}", f"GET /a/{SECRET}/b", "bad: 'abc def'", "key abc%20def"])
+def test_a_storage_that_repeats_parts_of_its_address_shows_no_secret(tmp_path: Path, monkeypatch, said: str) -> None:
+    """Libraries take the address apart, and name the parts in their errors."""
+    monkeypatch.setenv("RSTAR_MINI_CACHE", str(tmp_path))
+
+    def fails(url: str) -> None:
+        raise OSError(said)
+
+    monkeypatch.setattr(fsspec, "url_to_fs", fails)
+    with pytest.raises(UserError, match=r"s3://bucket/run: .*\*\*\*") as caught:
+        Remote(f"s3://me:{SECRET}@bucket/run?token=abc%20def")
+    assert SECRET not in str(caught.value) and "abc%20def" not in str(caught.value) and "abc def" not in str(caught.value)
+
+
 def test_a_run_keeps_no_password_of_its_endpoint_and_goes_on(tmp_path: Path) -> None:
     asked = [
         "policy.engine=endpoint",
