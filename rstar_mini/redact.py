@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 SECRETS = ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _HIDDEN = "***"
 _SHORTEST = 4  # characters; a part of a URL that is shorter stands in any text
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^\s/?#]*@)?[^\s'\"<>`]*")
+# Also as a path, in which two slashes have become one; there only where somebody's name stands before the host.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://(?:[^\s/?#]*@)?|/[^\s/?#]*@)[^\s'\"<>`]*")
 
 
 def redact(text: str) -> str:
@@ -30,7 +31,7 @@ def without_secrets(text: str) -> str:
 def _shown(found: re.Match[str]) -> str:
     """A URL in a sentence, whose punctuation may stand right behind it."""
     url = found[0].rstrip(".,:;)")
-    return public_url(url) + found[0][len(url) :]
+    return public_url(re.sub(":/+", "://", url, count=1)) + found[0][len(url) :]
 
 
 def without_keys(text: str) -> str:

@@ -150,11 +150,10 @@ def test_offline_says_what_is_missing_and_how_it_comes(mirror: Mirror, python) -
 
 
 def test_a_plan_asks_for_the_configuration_alone(mirror: Mirror, python) -> None:
-    planned = "from rstar_mini.plan.shape import shape\nprint(shape('org/tiny').layers)"
-    assert python(planned).stdout.strip().isdigit()
+    done = python("from rstar_mini.plan.shape import shape\nprint(shape('org/tiny').layers)\nshape('org/none')")
+    assert done.stdout.strip().isdigit()
+    assert "UserError: the Hub does not know the model 'org/none'" in done.stderr
     assert mirror.fetched() == ["config.json"]
-    unknown = python(planned.replace("org/tiny", "org/none")).stderr
-    assert "UserError: the Hub does not know the model 'org/none'" in unknown
 
 
 def test_a_name_that_can_be_none(python) -> None:
