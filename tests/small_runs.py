@@ -39,6 +39,22 @@ class Until(Silent):
         self.said.append(text)
 
 
+class Stop(Silent):
+    """Interrupts a stage after so many units."""
+
+    def __init__(self, stage: str, left: int) -> None:
+        self.last, self.left, self.now = stage, left, ""
+
+    def stage(self, name: str, total: int) -> None:
+        self.now = name
+
+    def advance(self, amount: int = 1) -> None:
+        if self.now == self.last:
+            self.left -= amount
+            if self.left < 0:
+                raise KeyboardInterrupt
+
+
 def digests(folder: Path) -> dict[str, str]:
     """Of all files but the diary: times, owners, and the order in which files were written."""
     files = [f for f in sorted(folder.rglob("*")) if f.is_file() and f.name not in DIARY]

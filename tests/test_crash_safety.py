@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import FEW, SMALL, Until
+from small_runs import FEW, SMALL, Stop
 from typer.testing import CliRunner
 
 import rstar_mini
@@ -131,12 +131,12 @@ def test_memory_that_runs_out_makes_batches_smaller_and_is_told(run, tmp_path, m
 
     monkeypatch.setattr(PrefixCache, "forward", short_of_memory)
     with pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL, Until("round 1: policy"))
+        rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL, Stop("round 1: search", 8))
     other = rstar_mini.load_run(tmp_path / "short")
     shards = [json.loads(file.read_text()) for file in sorted((other.round(1) / "trees").glob("*.json"))]
     assert all(shard["sampled"] for shard in shards) and any(shard.get("out_of_memory") for shard in shards)
     assert any(row["event"] == "out of memory" for row in other.events.rows())
-    texts = [[node.step.text for node in tree.nodes()] for tree in run.trees(1)]
+    texts = [[node.step.text for node in tree.nodes()] for tree in run.trees(1)[:8]]
     assert [[node.step.text for node in tree.nodes()] for tree in other.trees(1)] == texts
 
 

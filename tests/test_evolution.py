@@ -1,10 +1,9 @@
 """A whole small run: what it leaves on disk, that it can be repeated to the byte, and how it refuses."""
 
 import json
-from pathlib import Path
 
 import pytest
-from small_runs import SMALL, digests
+from small_runs import SMALL, Stop, digests
 
 import rstar_mini
 from rstar_mini.errors import UserError
@@ -56,27 +55,10 @@ def test_going_on_with_a_finished_run_changes_nothing(run):
     assert digests(run.path) == before
 
 
-def interrupted(path: Path, rounds: int, changes: list[str], stage: str, done: int) -> None:
-    """A run that is stopped after so many units of a stage."""
-
-    class Stop(Silent):
-        now, done = "", 0
-
-        def advance(self, amount: int = 1) -> None:
-            self.done += amount
-            if self.now == stage and self.done >= done:
-                raise KeyboardInterrupt
-
-        def stage(self, name: str, total: int) -> None:
-            self.now, self.done = name, 0
-
-    with pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", path, rounds, changes, Stop())
-
-
 def test_a_run_interrupted_after_a_shard_ends_like_one_that_was_not(run, tmp_path):
     """And gone on with: the same bytes everywhere; its second round is left out."""
-    interrupted(tmp_path / "b", 1, SMALL, "round 1: search", 9)
+    with pytest.raises(KeyboardInterrupt):
+        rstar_mini.evolve("tiny", tmp_path / "b", 1, SMALL, Stop("round 1: search", 8))
     assert {file.name.split(".")[0] for file in (tmp_path / "b" / "round-1" / "trees").iterdir()} == {"shard-0000"}
     made = rstar_mini.evolve("tiny", tmp_path / "b", 1, SMALL)
     assert made.last_round == 1 and digests(made.path).items() <= digests(run.path).items()
@@ -86,7 +68,8 @@ def test_a_run_interrupted_after_a_shard_ends_like_one_that_was_not(run, tmp_pat
 def test_a_run_interrupted_after_a_shard_of_heldout_problems_ends_like_one_that_was_not(tmp_path):
     """All rounds, with two shards of held-out problems each."""
     changes = [*SMALL, "evaluation.limit=12"]
-    interrupted(tmp_path / "b", 2, changes, "round 1, seed 0: held-out problems", 8)
+    with pytest.raises(KeyboardInterrupt):
+        rstar_mini.evolve("tiny", tmp_path / "b", None, changes, Stop("round 1, seed 0: held-out problems", 8))
     made = tmp_path / "b" / "evaluation" / "round-1-seed-0-n-12"
     assert {file.name.split(".")[0] for file in made.iterdir()} <= {"shard-0000"}
     rstar_mini.evolve("tiny", tmp_path / "b", overrides=changes)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from small_runs import SMALL, Until, digests
+from small_runs import SMALL, Stop, Until, digests
 from typer.testing import CliRunner
 
 from rstar_mini.api import evolve, load_run
@@ -17,7 +17,6 @@ from rstar_mini.evolution.ledger import Ledger
 from rstar_mini.evolution.owner import LEASE
 from rstar_mini.evolution.remote import Remote
 from rstar_mini.evolution.run import Run
-from rstar_mini.progress import Silent
 from rstar_mini.recipes import load_recipe
 
 URL = "memory://bucket/run"
@@ -36,22 +35,6 @@ def storage(tmp_path, monkeypatch):
 
 def another_machine(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RSTAR_MINI_CACHE", str(tmp_path / "another"))
-
-
-class Stop(Silent):
-    """Interrupts the search of a round after so many problems."""
-
-    def __init__(self, stage: str, left: int) -> None:
-        self.last, self.left, self.now = stage, left, ""
-
-    def stage(self, name: str, total: int) -> None:
-        self.now = name
-
-    def advance(self, amount: int = 1) -> None:
-        if self.now == self.last:
-            self.left -= amount
-            if self.left < 0:
-                raise KeyboardInterrupt
 
 
 def test_a_run_goes_on_on_another_machine_and_has_the_files_of_one(tmp_path, monkeypatch, storage, evolved):
