@@ -28,6 +28,8 @@ from rstar_mini.types import Problem, Step, Trajectory
 SFT = Sft(epochs=2, batch=8, lr=1e-2, warmup=0)
 PPM = Ppm(epochs=2, batch=8, lr=1e-2, warmup=0)
 RANK = 4
+# Four bits take the way of full weights and then some; full weights alone, as long again, are slow.
+either = pytest.mark.parametrize("four_bits", [pytest.param(False, marks=pytest.mark.slow), True])
 
 
 def solved(i: int) -> Trajectory:
@@ -110,7 +112,7 @@ def test_a_model_without_linear_layers_is_refused_in_one_line():
         with_lora(model, RANK)
 
 
-@pytest.mark.parametrize("four_bits", [False, True])
+@either
 def test_both_trainings_learn_and_leave_the_base_as_it_was(four_bits, tmp_path):
     shared = SharedBase(base(four_bits), RANK)
     before = {name: p.clone() for name, p in shared.base.get_decoder().named_parameters()}
@@ -121,7 +123,7 @@ def test_both_trainings_learn_and_leave_the_base_as_it_was(four_bits, tmp_path):
     assert all(torch.equal(after[name], p) for name, p in before.items())
 
 
-@pytest.mark.parametrize("four_bits", [False, True])
+@either
 def test_a_base_that_has_searched_learns_as_a_new_one_does(four_bits, tmp_path):
     fresh, used = SharedBase(base(four_bits), RANK), SharedBase(base(four_bits), RANK)
     write(used.view())
@@ -139,7 +141,7 @@ def test_on_four_bits_the_loss_falls_as_it_does_on_all(tmp_path):
     assert means[1] == pytest.approx(means[0], rel=0.05)
 
 
-@pytest.mark.parametrize("four_bits", [False, True])
+@either
 def test_saved_adapters_say_after_loading_what_they_said_after_training(four_bits, tmp_path):
     shared = SharedBase(base(four_bits), RANK)
     policy, _ = train_policy(

@@ -55,6 +55,7 @@ def test_going_on_with_a_finished_run_changes_nothing(run):
     assert digests(run.path) == before
 
 
+@pytest.mark.slow  # a round; by default a run in object storage is interrupted and compared (test_remote.py)
 def test_a_run_interrupted_after_a_shard_ends_like_one_that_was_not(run, tmp_path):
     """And gone on with: the same bytes everywhere; its second round is left out."""
     with pytest.raises(KeyboardInterrupt):

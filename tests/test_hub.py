@@ -149,6 +149,7 @@ def test_offline_says_what_is_missing_and_how_it_comes(mirror: Mirror, python) -
     assert mirror.asked == []
 
 
+@pytest.mark.slow  # loads the model libraries
 def test_a_plan_asks_for_the_configuration_alone(mirror: Mirror, python) -> None:
     done = python("from rstar_mini.plan.shape import shape\nprint(shape('org/tiny').layers)\nshape('org/none')")
     assert done.stdout.strip().isdigit()
@@ -180,7 +181,7 @@ def test_a_download_that_breaks_off_keeps_what_is_done(mirror: Mirror, python) -
     assert mirror.fetched() == ["tokenizer.json", "tokenizer_config.json"]
 
 
-@pytest.mark.slow  # it loads the model libraries; the folder that was carried away shows the same by default
+@pytest.mark.slow  # loads the model libraries
 def test_a_cache_that_others_have_written_is_used_offline(python, tmp_path: Path) -> None:
     write_cache(tmp_path / "other", "model", "org/mine", data_file("tiny-base"))
     code = (
@@ -190,6 +191,7 @@ def test_a_cache_that_others_have_written_is_used_offline(python, tmp_path: Path
     assert int(done.stdout) > 500_000, done.stderr
 
 
+@pytest.mark.slow  # loads the model libraries, after two processes that fetch
 def test_a_folder_that_was_carried_away_has_no_links_and_is_read_offline(
     mirror: Mirror, python, tmp_path: Path
 ) -> None:
