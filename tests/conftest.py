@@ -1,5 +1,6 @@
 """Shared fixtures: quiet, offline, one small model for all tests that need one."""
 
+import gc
 import os
 import shutil
 
@@ -17,6 +18,11 @@ def pytest_collection_modifyitems(config, items):
         for marker in ("slow", "notebook", "browser", "vllm", "gpu", "ray"):
             if item.get_closest_marker(marker) and marker not in config.option.markexpr:
                 item.add_marker(pytest.mark.skip(reason=f"runs with: pytest -m {marker}"))
+
+
+def pytest_collection_finish(session):
+    """What the libraries have made by now stays: every training collects garbage, half a second if it looks there."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

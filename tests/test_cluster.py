@@ -33,7 +33,7 @@ from rstar_mini.progress import Silent
 from rstar_mini.recipes import load_recipe, recipe_names
 from rstar_mini.sandbox import Sandbox
 
-CHANGES = [*SMALL, "search.shard=4", "threads=1"]
+CHANGES = [*SMALL, "problems.limit=24", "search.shard=4"]
 
 
 def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_runs import SMALL, Until
+from small_runs import FEW, SMALL, Until
 from typer.testing import CliRunner
 
 import rstar_mini
@@ -130,15 +130,15 @@ def test_what_is_suggested_can_be_copied(tmp_path):
 
 
 def test_settings_of_memory_may_change_when_a_run_goes_on(tmp_path):
-    run = tmp_path / "run"
+    run, small = tmp_path / "run", [*SMALL, *FEW]
     with pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", run, 1, SMALL, Until("round 1: search"))
+        rstar_mini.evolve("tiny", run, 1, small, Until("round 1: search"))
     changes = ["sft.micro_batch=4", "ppm.recompute=true", "policy.batch_rows=64", "policy.cache_mb=80"]
     with pytest.raises(UserError, match=r"belongs to another recipe \(sft.epochs"):
-        rstar_mini.evolve("tiny", run, 1, [*SMALL, *changes, "sft.epochs=2"])
+        rstar_mini.evolve("tiny", run, 1, [*small, *changes, "sft.epochs=2"])
     until = Until("round 1: policy")
     with pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", run, 1, [*SMALL, *changes], until)
+        rstar_mini.evolve("tiny", run, 1, [*small, *changes], until)
     made = rstar_mini.load_run(run)
     assert made.recipe.sft.micro_batch == 4 and made.recipe.ppm.recompute and made.verify() == []
     assert json.loads((run / "capacity.json").read_text())["batch_rows"] == 64
