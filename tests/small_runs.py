@@ -8,15 +8,16 @@ from rstar_mini.progress import Silent
 # Two shards a round, one of held-out problems. One thread: with two, so small a model mostly waits.
 SMALL = [
     "threads=1",
-    "problems.limit=16",
-    "search.shard=8",
+    "problems.limit=12",
+    "search.shard=6",
+    "policy.max_step_tokens=48",
     "evaluation.limit=4",
     "evaluation.candidates=3",
     "evaluation.rollouts=2",
     "sft.epochs=1",
     "ppm.epochs=1",
-    "rounds=[{annotation: terminal, candidates: 4, rollouts: 4},"
-    " {annotation: ppm, candidates: 3, rollouts: 3, unsolved_rollouts: [2], new_seeds: 1}]",
+    "rounds=[{annotation: terminal, candidates: 4, rollouts: 3},"
+    " {annotation: ppm, candidates: 3, rollouts: 2, unsolved_rollouts: [2], new_seeds: 1}]",
 ]
 FEW = ["problems.limit=8", "evaluation.limit=2"]  # where the models need not learn, nor the figures mean anything
 DIARY = ("events.jsonl", "digests.jsonl", "lock", "owner.json")

@@ -50,10 +50,9 @@ def test_a_graph_is_computed_and_the_guard_still_stands(box):
     assert not box.run("import networkx, sys\nsys.modules['socket'].socket()").ok
 
 
-@pytest.mark.parametrize("code", ENDLESS)
-def test_an_endless_program_is_a_timeout(box, code):
-    found = box.run_many([f"{code}\n# {number}" for number in range(3)])
-    assert [(each.status, each.error[:11]) for each in found] == 3 * [("timeout", "more than 1")]
+def test_endless_programs_are_timeouts(box):
+    found = box.run_many([*ENDLESS])
+    assert [(each.status, each.error[:11]) for each in found] == len(ENDLESS) * [("timeout", "more than 1")]
 
 
 def test_the_systems_own_limit_on_time_is_a_timeout_too(box):

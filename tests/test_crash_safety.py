@@ -125,18 +125,18 @@ def test_memory_that_runs_out_makes_batches_smaller_and_is_told(run, tmp_path, m
     forward = PrefixCache.forward
 
     def short_of_memory(self, rows, *tokens):
-        if len(rows) > 6:
+        if len(rows) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(self, rows, *tokens)
 
     monkeypatch.setattr(PrefixCache, "forward", short_of_memory)
     with pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL, Stop("round 1: search", 8))
+        rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL, Stop("round 1: search", 6))
     other = rstar_mini.load_run(tmp_path / "short")
     shards = [json.loads(file.read_text()) for file in sorted((other.round(1) / "trees").glob("*.json"))]
     assert all(shard["sampled"] for shard in shards) and any(shard.get("out_of_memory") for shard in shards)
     assert any(row["event"] == "out of memory" for row in other.events.rows())
-    texts = [[node.step.text for node in tree.nodes()] for tree in run.trees(1)[:8]]
+    texts = [[node.step.text for node in tree.nodes()] for tree in run.trees(1)[:6]]
     assert [[node.step.text for node in tree.nodes()] for tree in other.trees(1)] == texts
 
 

@@ -146,7 +146,7 @@ def test_a_cache_without_room_reads_again_and_finds_the_same_trees(base, ppm, bo
     def run(budget_bytes):
         policy = TransformersPolicy(*base, Prompt(), cache_bytes=budget_bytes)
         scorer = PPMScorer(ppm, base[1], Prompt(), budget_bytes)
-        trees = search(problems(4), Expander(policy, box, scorer, "room"), Budget(candidates=4, rollouts=6))
+        trees = search(problems(8), Expander(policy, box, scorer, "room"), Budget(candidates=4, rollouts=6))
         return shapes(trees), policy.cache
 
     (roomy, free), (tight, small) = run(2**30), run(2**18)

@@ -23,12 +23,12 @@ from rstar_mini.types import Problem
 def test_a_run_leaves_trees_trajectories_pairs_models_and_metrics(run):
     for number in (1, 2):
         folder = run.round(number)
-        assert len(run.trees(number)) >= 16 and run.pairs(number)
+        assert len(run.trees(number)) >= 12 and run.pairs(number)
         assert (folder / "policy" / "model.safetensors").exists() and (folder / "ppm" / "model.safetensors").exists()
     metrics = run.metrics()
     assert [row["round"] for row in metrics] == [0, 1, 2]
-    assert metrics[1]["coverage"]["all"]["n"] == 16
-    assert sum(row["n"] for level, row in metrics[1]["coverage"].items() if level != "all") == 16
+    assert metrics[1]["coverage"]["all"]["n"] == 12
+    assert sum(row["n"] for level, row in metrics[1]["coverage"].items() if level != "all") == 12
     systems = metrics[2]["evaluation"]["systems"]
     assert set(systems) == {"greedy", "vote", "mcts"}
     assert systems["vote"]["tokens"] >= systems["mcts"]["tokens"] > systems["greedy"]["tokens"]

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -58,6 +59,7 @@ def definitions(nodes):
     return {node.name for node in nodes if isinstance(node, kinds) and not node.name.startswith("_")}
 
 
+@cache  # the whole package is parsed
 def public_names():
     """Whatever a module of the package defines on its outermost level."""
     return set().union(*(definitions(ast.parse(f.read_text()).body) for f in (ROOT / "rstar_mini").rglob("*.py")))

@@ -496,6 +496,7 @@ def test_simple_programs_run_fast() -> None:
     assert 300 / seconds > 150
 
 
+@pytest.mark.slow  # runs a thousand programs
 def test_isolation_costs_little() -> None:
     """All layers against a bare fork, in turns in one run (0.9 measured; a busy machine is allowed some noise)."""
     seconds = {"": 0.0, LAYERS: 0.0}

@@ -106,7 +106,7 @@ def test_an_endpoint_is_asked_with_the_prompt_and_for_as_many_tokens_as_a_proble
     assert body["prompt"].endswith("Problem: What is 1 + 1?\nNew problem:") and body["max_tokens"] == 200
 
 
-SYNTHESIS = "synthesis={limit: 20, per_problem: 2, samples: 4, agree: 3}"
+SYNTHESIS = ["problems.limit=24", "search.shard=8", "synthesis={limit: 20, per_problem: 2, samples: 4, agree: 3}"]
 
 
 class Scripted:
@@ -142,7 +142,7 @@ def scripted() -> Iterator[Scripted]:
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> rstar_mini.evolution.run.Run:
     """The first round of a small run with new problems."""
     with scripted() as script:
-        run = rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", 1, [*SMALL, SYNTHESIS])
+        run = rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", 1, [*SMALL, *SYNTHESIS])
     assert script.opened == ["writer", "round 1", "round 1"]
     return run
 
@@ -161,9 +161,9 @@ def test_a_run_keeps_new_problems_on_which_enough_samples_agree(synthetic) -> No
 def test_new_problems_are_searched_beside_the_others(synthetic) -> None:
     searched = {tree.problem.id: tree for tree in synthetic.trees(1)}
     new = [tree for tree in searched.values() if tree.problem.agreement is not None]
-    assert len(new) == 20 and len(searched) == 36
+    assert len(new) == 20 and len(searched) == 44
     assert all(tree.solved for tree in new)
-    assert synthetic.metrics()[1]["coverage"]["all"]["n"] == 36
+    assert synthetic.metrics()[1]["coverage"]["all"]["n"] == 44
 
 
 def test_an_interrupted_synthesis_goes_on_where_it_stopped(synthetic, tmp_path) -> None:
@@ -176,7 +176,7 @@ def test_an_interrupted_synthesis_goes_on_where_it_stopped(synthetic, tmp_path) 
                 raise KeyboardInterrupt
 
     with scripted(), pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, SYNTHESIS], Stop())
+        rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, *SYNTHESIS], Stop())
     folder = tmp_path / "b/round-0"
     assert not (folder / "synthesized.jsonl").exists()
     assert [file.name for file in sorted((folder / "synthesis").iterdir())] == [
@@ -186,7 +186,7 @@ def test_an_interrupted_synthesis_goes_on_where_it_stopped(synthetic, tmp_path) 
         "questions-0002.jsonl",
     ]
     with scripted() as script:
-        rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, SYNTHESIS])
+        rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, *SYNTHESIS])
     assert script.opened == ["round 1", "round 1"], "what was written is not asked for again"
     assert digests(tmp_path / "b") == digests(synthetic.path)
 
