@@ -31,12 +31,12 @@ def results_table(metrics: Sequence[Mapping[str, Any]]) -> Table:
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for row in metrics:
-        for part in parts(row):
+        for part in rows_by_kind(row):
             table.add_row(*(cell.replace(" [", "\n").removesuffix("]") for cell in result_cells(part)))
     return table
 
 
-def parts(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def rows_by_kind(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """A round's row and, where held-out problems are of several kinds, a row for each kind."""
     kinds = row.get("evaluation", {}).get("kinds", {})
     return [row, *({"round": f"{row['round']}, {kind}", "evaluation": part} for kind, part in kinds.items())]
