@@ -19,7 +19,7 @@ SMALL = [
     "rounds=[{annotation: terminal, candidates: 4, rollouts: 3},"
     " {annotation: ppm, candidates: 3, rollouts: 2, unsolved_rollouts: [2], new_seeds: 1}]",
 ]
-FEW = ["problems.limit=8", "evaluation.limit=2"]  # where the models need not learn, nor the figures mean anything
+FEW = ["problems.limit=4", "evaluation.limit=1"]  # where the models need not learn, nor the figures mean anything
 DIARY = ("events.jsonl", "digests.jsonl", "lock", "owner.json")
 
 

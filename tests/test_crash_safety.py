@@ -131,7 +131,7 @@ def test_memory_that_runs_out_makes_batches_smaller_and_is_told(run, tmp_path, m
 
     monkeypatch.setattr(PrefixCache, "forward", short_of_memory)
     with pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL, Stop("round 1: search", 6))
+        rstar_mini.evolve("tiny", tmp_path / "short", 1, [*SMALL, "evaluation.limit=1"], Stop("round 1: search", 6))
     other = rstar_mini.load_run(tmp_path / "short")
     shards = [json.loads(file.read_text()) for file in sorted((other.round(1) / "trees").glob("*.json"))]
     assert all(shard["sampled"] for shard in shards) and any(shard.get("out_of_memory") for shard in shards)

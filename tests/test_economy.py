@@ -126,7 +126,7 @@ SHOWN = Prompt(shots=DEMONSTRATIONS[:1])  # what all prompts begin with is then 
     ("rows", "prompt"), [(None, Prompt()), (64, Prompt()), (64, SHOWN)], ids=["node by node", "batched", "shown"]
 )
 def test_trees_are_those_of_the_plain_implementation(base, ppm, box, rows, prompt):
-    asked, budget = problems(4), Budget(candidates=3, rollouts=4)
+    asked, budget = problems(3), Budget(candidates=3, rollouts=3)
     ours = TransformersPolicy(*base, prompt), PPMScorer(ppm, base[1], prompt)
     plain = PlainPolicy(*base, prompt, 64, rows), PlainScorer(ppm, base[1], prompt, rows)
     a = search(asked, Expander(ours[0], box, ours[1], "same"), budget)

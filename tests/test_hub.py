@@ -214,6 +214,7 @@ def test_a_folder_that_was_carried_away_has_no_links_and_is_read_offline(
     assert mirror.asked == []
 
 
+@pytest.mark.slow  # two processes load the data sets library
 def test_of_a_data_set_only_the_configuration_that_is_read_is_fetched(mirror: Mirror, python, tmp_path: Path) -> None:
     gsm8k = tmp_path / "hub" / "datasets" / "openai" / "gsm8k"
     files = [("main", "main/train.jsonl"), ("socratic", "socratic/train.jsonl")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from small_runs import SMALL, Stop, Until, digests
+from small_runs import FEW, SMALL, Stop, Until, digests
 from typer.testing import CliRunner
 
 from rstar_mini.api import evolve, load_run
@@ -152,7 +152,7 @@ def test_who_has_lost_the_run_writes_nothing_more(tmp_path, storage):
 
 def test_status_and_verify_of_a_url(storage):
     with pytest.raises(KeyboardInterrupt):
-        evolve("tiny", URL, 1, [*SMALL, "evaluation.limit=2"], Stop("round 1: search", 9))
+        evolve("tiny", URL, 1, [*SMALL, *FEW, "search.shard=2"], Stop("round 1: search", 2))
     owned_by(storage)
     told = CliRunner().invoke(app, ["status", URL]).stdout
     assert "shards of this round: 1 of 2 searched" in told and "process 1 on elsewhere" in told

@@ -33,6 +33,7 @@ from rstar_mini.show.tables import difference, share
 
 LORA = [
     *SMALL,
+    "problems.limit=6",
     "evaluation.limit=2",
     "sft.lr=1e-2",
     "policy.tuning=lora",

@@ -106,7 +106,12 @@ def test_an_endpoint_is_asked_with_the_prompt_and_for_as_many_tokens_as_a_proble
     assert body["prompt"].endswith("Problem: What is 1 + 1?\nNew problem:") and body["max_tokens"] == 200
 
 
-SYNTHESIS = ["problems.limit=24", "search.shard=8", "synthesis={limit: 20, per_problem: 2, samples: 4, agree: 3}"]
+SYNTHESIS = [
+    "problems.limit=24",
+    "search.shard=8",
+    "evaluation.limit=1",
+    "synthesis={limit: 20, per_problem: 2, samples: 4, agree: 3}",
+]
 
 
 class Scripted:
