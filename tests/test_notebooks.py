@@ -190,5 +190,5 @@ def test_it_runs_and_shows_what_is_stored(path, tmp_path, monkeypatch):
     assert cost.seconds < LONGEST_RUN
     if said := cost_card(notebook).get("replay"):
         # Machines differ, and other work slows them down: a card is wrong when it is far off.
-        assert said.seconds / 5 - 5 < cost.seconds < 2 * said.seconds + 15
+        assert said.seconds / 5 - 5 < cost.seconds < 4 * said.seconds + 30
         assert said.gigabytes / 2 < cost.gigabytes < 1.25 * said.gigabytes
