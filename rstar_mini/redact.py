@@ -62,6 +62,9 @@ def public_url(url: str) -> str:
     try:
         urlsplit(f"{scheme}://{host}").port  # noqa: B018  # raises for a password with a slash, cut in its middle
     except ValueError:
-        host, _, path = path.rpartition("@")[2].partition("/")
-        slash = "/" if path else ""
+        if "@" in path:
+            host, _, path = path.rpartition("@")[2].partition("/")
+            slash = "/" if path else ""
+        else:  # no port, and perhaps a password whose host was forgotten
+            host = f"{host.partition(':')[0]}:{_HIDDEN}"
     return f"{scheme}://{host}{slash}{path}"

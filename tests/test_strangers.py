@@ -337,6 +337,7 @@ def test_lab_does_not_run_what_lies_in_the_current_folder(tmp_path: Path, monkey
         ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
         (f"https:/me:{SECRET}@host/x.jsonl?k={SECRET}", "https://host/x.jsonl"),
         ("C:/data/a@b/x", "C:/data/a@b/x"),
+        (f"http://host:{SECRET}/v1", "http://host:***/v1"),
     ],
 )
 def test_urls_are_shown_without_their_secrets(url: str, shown: str) -> None:
