@@ -14,9 +14,12 @@ import rstar_mini  # noqa: F401  # before any test loads torch, whose threads it
 
 def pytest_collection_modifyitems(config, items):
     """Tests that take minutes run when they are asked for."""
+    asked = config.option.markexpr
     for item in items:
+        if item.get_closest_marker("matrix") and "matrix" in asked:  # slow too, and then asked for by its own name
+            continue
         for marker in ("slow", "notebook", "browser", "vllm", "gpu", "ray"):
-            if item.get_closest_marker(marker) and marker not in config.option.markexpr:
+            if item.get_closest_marker(marker) and marker not in asked:
                 item.add_marker(pytest.mark.skip(reason=f"runs with: pytest -m {marker}"))
 
 

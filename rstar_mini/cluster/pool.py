@@ -77,7 +77,8 @@ class Cluster:
         except ImportError:
             raise UserError('--ray needs Ray: pip install -e ".[cluster]"') from None
         self.ray = ray
-        alone = {"_node_ip_address": LOOPBACK, "dashboard_host": LOOPBACK} if address == LOCAL else {}
+        own = {"_node_ip_address": LOOPBACK, "dashboard_host": LOOPBACK}
+        alone: dict[str, Any] = own if address == LOCAL else {}
         self._joined_before = address == AUTO and ray.is_initialized()
         try:
             if address != LOCAL and not self._joined_before:
