@@ -70,7 +70,7 @@ def test_a_run_interrupted_after_a_shard_of_heldout_problems_ends_like_one_that_
     """All rounds, with two shards of held-out problems each."""
     changes = [*SMALL, "evaluation.limit=12"]
     with pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", tmp_path / "b", None, changes, Stop("round 1, seed 0: held-out problems", 5))
+        rstar_mini.evolve("tiny", tmp_path / "b", None, changes, Stop("round 1, seed 0: held-out problems", 0))
     made = tmp_path / "b" / "evaluation" / "round-1-seed-0-n-12"
     assert {file.name.split(".")[0] for file in made.iterdir()} <= {"shard-0000"}
     rstar_mini.evolve("tiny", tmp_path / "b", overrides=changes)

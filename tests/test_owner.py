@@ -102,7 +102,7 @@ def test_who_ends_while_it_is_watched_leaves_the_run_at_once(made: Run, monkeypa
 def test_a_damaged_sign_is_none(made: Run, sign: str) -> None:
     (made.path / OWNER).write_text(sign)
     with made.owned():
-        pass
+        assert json.loads((made.path / OWNER).read_text())["pid"] == os.getpid()
 
 
 def test_an_owner_that_lives_says_so(made: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,8 +77,9 @@ class Cluster:
         except ImportError:
             raise UserError('--ray needs Ray: pip install -e ".[cluster]"') from None
         self.ray = ray
-        own = {"_node_ip_address": LOOPBACK, "dashboard_host": LOOPBACK}
-        alone: dict[str, Any] = own if address == LOCAL else {}
+        alone: dict[str, Any] = {}
+        if address == LOCAL:
+            alone = {"_node_ip_address": LOOPBACK, "dashboard_host": LOOPBACK}
         self._joined_before = address == AUTO and ray.is_initialized()
         try:
             if address != LOCAL and not self._joined_before:
