@@ -16,6 +16,7 @@ from rstar_mini.types import Step
 TICK = 8  # tokens between two looks at what is finished and what waits: fixed, so that batches do not hang on clocks
 FIRST_GUESS = 0.5  # of the longest step, which counts as much as `GUESSED` candidates that were seen
 GUESSED = 16
+SPARE = 1.25  # times the mean length is kept free, because lengths differ
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +53,16 @@ class Open:
         return Open(self.request, self.temperature, self.number, self.tree, self.columns, again=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much there may be at work: `pages` of `page` columns, so many `candidates`, trees of `cache` tokens."""
+
+    pages: int
+    page: int
+    candidates: int
+    cache: int
+
+
 class Admission:
     """The waiting requests, and what is known of the length of steps."""
 
@@ -79,28 +90,34 @@ class Admission:
 
     @property
     def expected(self) -> float:
-        """Columns that a candidate is expected to take."""
+        """Columns that are kept free for a candidate."""
         guess = FIRST_GUESS * self.max_step_tokens
-        return (GUESSED * guess + self._tokens) / (GUESSED + self._candidates)
+        return SPARE * (GUESSED * guess + self._tokens) / (GUESSED + self._candidates)
 
-    def choose(self, at_work: Sequence[tuple[Open, int]], pages: int, page: int, most: int) -> list[Open]:
+    def choose(self, at_work: Sequence[tuple[Open, int]], room: Room) -> list[Open]:
         """Take out the waiting requests that fit beside those at work, which have so many columns each now.
 
-        Trees that began earlier go first, so that few trees are kept in memory at a time. At least one request is at
-        work; all are of one temperature, and have `most` candidates at most together.
+        Trees that began earlier go first, and no tree begins that the caches of the others leave no room for. At least
+        one request is at work; all are of one temperature.
         """
-        rooms = [used + each.alive * max(self.expected - each.age, TICK) for each, used in at_work]
-        pages -= sum(_pages(room, page) for room in rooms)
+        pages = room.pages - sum(
+            _pages(used + each.alive * max(self.expected - each.age, TICK), room.page) for each, used in at_work
+        )
         candidates = sum(each.alive for each, _ in at_work)
+        begun = {each.tree for each, _ in at_work} | {each.tree for each in self.waiting if each.request.steps}
         chosen: list[Open] = []
         for each in sorted(self.waiting, key=lambda each: (each.tree, each.number)):
             others = [*(other for other, _ in at_work[:1]), *chosen[:1]]
-            wanted = _pages(each.columns + each.request.n * self.expected, page)
+            columns = each.columns + each.request.n * self.expected
             if others and (
-                each.temperature != others[0].temperature or candidates + each.request.n > most or wanted > pages
+                each.temperature != others[0].temperature
+                or candidates + each.request.n > room.candidates
+                or _pages(columns, room.page) > pages
+                or (each.tree not in begun and columns * (len(begun) + 1) > room.cache)
             ):
                 break
-            pages -= wanted
+            begun.add(each.tree)
+            pages -= _pages(columns, room.page)
             candidates += each.request.n
             each.opened, self._opened = self._opened, self._opened + 1
             chosen.append(each)

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.code_cot import END_ANSWER, STOPS
-from rstar_mini.policy.admission import TICK, Admission, Open
+from rstar_mini.policy.admission import TICK, Admission, Open, Room
 from rstar_mini.policy.base import Propose, Request
 from rstar_mini.policy.end_of_step import EndOfStep
 from rstar_mini.policy.memory import smaller, too_large
@@ -134,7 +134,9 @@ class TransformersPolicy(Propose):
         if not self._rows.pages:
             self._rows.lay_out(*paging(self.tokens, self.batch_rows))
         at_work = [(each, int(self._rows.used[each.row])) for each in self._at_work]
-        return self.admission.choose(at_work, self._rows.pages, self._rows.page, self.batch_rows)
+        cache = self.cache.budget // self.cache.token_bytes
+        room = Room(self._rows.pages, self._rows.page, self.batch_rows, cache)
+        return self.admission.choose(at_work, room)
 
     def _open(self, asked: Sequence[Open]) -> list[Open]:
         """Read what is not known of the prefixes; each request becomes one tip with all its siblings.
