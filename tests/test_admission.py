@@ -123,6 +123,19 @@ def test_long_prompts_are_read_and_logits_computed_in_parts(base, monkeypatch):
     assert searched(base)[0] == whole
 
 
+def test_overflow_is_found_before_anything_is_searched(base):
+    policy = TransformersPolicy(*base, Prompt())
+    hook = policy.cache.backbone.register_forward_hook(overflow, with_kwargs=True)
+    with pytest.raises(UserError, match=r"not finite: float32 overflows.*policy.dtype"):
+        policy.propose([Request(Problem("p", "How many?", "1"), (), 2, 0)], 1.0)
+    hook.remove()
+
+
+def overflow(module, args, kwargs, output):
+    output.last_hidden_state[:, -1] = torch.inf
+    return output
+
+
 def test_a_node_that_does_not_fit_says_what_to_change(base):
     policy = TransformersPolicy(*base, Prompt(), 64, 1024, 2**18)
     policy.ends = lambda tokens: None

@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.bases import last_position
+from rstar_mini.errors import UserError
 from rstar_mini.policy.memory import TABLE_BYTES
 from rstar_mini.policy.rows import Rows, kv_shape, rounded, seats
 from rstar_mini.policy.segments import EMPTY, Meter, Place, Segment, Trie
@@ -66,6 +67,7 @@ class PrefixCache:
         self._head = EMPTY
         self._lead: Tensor | None = None
         self._scratch = self.new_rows()
+        self._checked = False
 
     def fits(self, length: int) -> bool:
         """Whether the model has positions for a text of so many tokens."""
@@ -76,6 +78,7 @@ class PrefixCache:
         self.places.clear()
         self._prompts.clear()
         self._head, self._lead, self._scratch = EMPTY, None, self.new_rows()
+        self._checked = False
 
     def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
         """Free the segments of texts from which nobody will go on, as far as no other text needs them."""
@@ -199,10 +202,24 @@ class PrefixCache:
             self.forward(rows, *(each[part] for each in (row, column, sees, ids, at)), leads[row[part]] > 0)
             for part in parts
         ]
+        self._check(hidden[0])
         if len(parts) == 1:
             return rows, hidden[0]
         order = torch.from_numpy(np.concatenate(parts).argsort()).to(hidden[0].device)
         return rows, torch.cat(hidden)[order]
+
+    def _check(self, hidden: Tensor) -> None:
+        """Look for overflow once a shard, since training changes what a model computes; each look waits for the GPU.
+
+        Raises:
+            UserError: there are hidden states that are not finite.
+        """
+        if not self._checked and not hidden.isfinite().all():
+            raise UserError(
+                f"the hidden states are not finite: {str(hidden.dtype)[6:]} overflows, or a training "
+                "has spoilt the weights; set policy.dtype=fp32, or bf16 on a GPU that computes in it"
+            )
+        self._checked = True
 
     def _parts(self, rows: Rows, row: np.ndarray) -> list[np.ndarray]:
         """Numbers of tokens to forward together: as many of each row as a table of scores may have queries."""
