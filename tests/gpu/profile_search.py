@@ -1,8 +1,8 @@
-"""Where the time of a search goes: `python tests/gpu/profile_search.py [BASE] [PROBLEMS]`, on a GPU or, without one, a CPU.
+"""Where the time of a search goes: `python tests/gpu/profile_search.py [BASE] [PROBLEMS]`, on a GPU or else a CPU.
 
-Searches generated problems (BASE: tiny), and prints the seconds of each part, its share, and how often it ran. Parts are
-timed from outside and in turn, a GPU waited for at the end of each; so the sum is the whole, and a little slower than
-without. Operators launched in the model are counted in a second search of two problems.
+Searches generated problems (BASE: tiny), and prints the seconds of each part, its share, and how often it ran. Parts
+are timed from outside and in turn, a GPU waited for at the end of each; so the sum is the whole, and a little slower
+than without. Operators launched in the model are counted in a second search of two problems.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+from transformers import AttentionInterface
 
 from rstar_mini.models import device, load_base
 from rstar_mini.policy import transformers_policy
 from rstar_mini.policy.feed import Feed
-from rstar_mini.policy.prefix_cache import PrefixCache
 from rstar_mini.policy.transformers_policy import TransformersPolicy
+from rstar_mini.policy.tree_attention import NAME, tree_attention
 from rstar_mini.problems import load_problems
 from rstar_mini.problems.generate import CORE
 from rstar_mini.prompts import Prompt
@@ -81,11 +82,13 @@ def main() -> None:
     """Time the parts, then count operators."""
     base, count = (sys.argv[1:] + ["tiny", "60"][len(sys.argv) - 1 :])[:2]
     clock = Clock()
-    sample, mask, forward = transformers_policy.sample, Feed.mask, PrefixCache.forward
+    sample, mask = transformers_policy.sample, Feed.mask
     transformers_policy.sample = clock.timed("sampling", sample)
     Feed.mask = clock.timed("attention: masks", mask)
+    AttentionInterface.register(NAME, clock.timed("attention", tree_attention))
     tokens, forwarded = searching(base, int(count), clock)
-    transformers_policy.sample, Feed.mask, PrefixCache.forward = sample, mask, forward
+    AttentionInterface.register(NAME, tree_attention)
+    transformers_policy.sample, Feed.mask = sample, mask
     whole = sum(clock.seconds.values())
     for name, seconds in clock.seconds.most_common():
         row = {"part": name, "seconds": round(seconds, 3), "share": round(seconds / whole, 3)}
