@@ -60,6 +60,9 @@ class Rows:
         self.used = np.zeros(pages, dtype=np.int64)
         self._free = list(range(pages))
 
+    def __len__(self) -> int:
+        return int((self.table[:, 0] >= 0).sum())
+
     @property
     def kv(self) -> Tensor:
         """[2 * layers, pages, kv heads, columns, head width]; what is not used holds finite numbers of no meaning."""
