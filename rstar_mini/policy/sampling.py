@@ -15,7 +15,8 @@ def sample(
     head: nn.Module, hidden: Tensor, owner: np.ndarray, keys: np.ndarray, position: np.ndarray, temperature: float
 ) -> np.ndarray:
     """One token for each sibling from hidden states [rows, width]: `draw` for as many rows at a time as fit."""
-    block = max(1, TABLE_BYTES // (LOGIT_BYTES * head.weight.shape[0]))
+    vocabulary: int = head.weight.shape[0]  # type: ignore[index,assignment]  # a head has a matrix of weights
+    block = max(1, TABLE_BYTES // (LOGIT_BYTES * vocabulary))
     drawn = []
     for first in range(0, len(hidden), block):
         here = slice(*np.searchsorted(owner, (first, first + block)))
