@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 SECRETS = ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _HIDDEN = "***"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^\s/?#]*@)?[^\s'\"<>`]*")
+_SHORTEST = 4  # characters; a part of a URL that is shorter stands in any text
+# Also as a path, in which two slashes have become one; there only where somebody's name stands before the host.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://(?:[^\s/?#]*@)?|/[^\s/?#]*@)[^\s'\"<>`]*")
 
 
 def redact(text: str) -> str:
@@ -29,7 +31,7 @@ def without_secrets(text: str) -> str:
 def _shown(found: re.Match[str]) -> str:
     """A URL in a sentence, whose punctuation may stand right behind it."""
     url = found[0].rstrip(".,:;)")
-    return public_url(url) + found[0][len(url) :]
+    return public_url(re.sub(":/+", "://", url, count=1)) + found[0][len(url) :]
 
 
 def without_keys(text: str) -> str:
@@ -37,6 +39,17 @@ def without_keys(text: str) -> str:
     keys = {os.environ.get(name, "").strip() for name in SECRETS} - {""}
     for key in sorted(keys, key=len, reverse=True):
         text = text.replace(key, _HIDDEN)
+    return text
+
+
+def without_parts_of(url: str, text: str) -> str:
+    """The text without password and query of this URL, in whatever other shape a library repeats them."""
+    beside_host = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[0]
+    parts = {beside_host, beside_host.partition(":")[2], *re.split(r"[?&=;#]", url.partition("?")[2])}
+    parts |= {unquote(part) for part in parts}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= _SHORTEST:
+            text = text.replace(part, _HIDDEN)
     return text
 
 
@@ -49,6 +62,9 @@ def public_url(url: str) -> str:
     try:
         urlsplit(f"{scheme}://{host}").port  # noqa: B018  # raises for a password with a slash, cut in its middle
     except ValueError:
-        host, _, path = path.rpartition("@")[2].partition("/")
-        slash = "/" if path else ""
+        if "@" in path:
+            host, _, path = path.rpartition("@")[2].partition("/")
+            slash = "/" if path else ""
+        else:  # no port, and perhaps a password whose host was forgotten
+            host = f"{host.partition(':')[0]}:{_HIDDEN}"
     return f"{scheme}://{host}{slash}{path}"

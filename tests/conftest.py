@@ -1,5 +1,6 @@
 """Shared fixtures: quiet, offline, one small model for all tests that need one."""
 
+import gc
 import os
 import shutil
 
@@ -13,10 +14,18 @@ import rstar_mini  # noqa: F401  # before any test loads torch, whose threads it
 
 def pytest_collection_modifyitems(config, items):
     """Tests that take minutes run when they are asked for."""
+    asked = config.option.markexpr
     for item in items:
+        if item.get_closest_marker("matrix") and "matrix" in asked:  # slow too, and then asked for by its own name
+            continue
         for marker in ("slow", "notebook", "browser", "vllm", "gpu", "ray"):
-            if item.get_closest_marker(marker) and marker not in config.option.markexpr:
+            if item.get_closest_marker(marker) and marker not in asked:
                 item.add_marker(pytest.mark.skip(reason=f"runs with: pytest -m {marker}"))
+
+
+def pytest_collection_finish(session):
+    """What the libraries have made by now stays: every training collects garbage, half a second if it looks there."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,21 @@ from pathlib import Path
 
 from rstar_mini.progress import Silent
 
+# Two shards a round, one of held-out problems. One thread: with two, so small a model mostly waits.
 SMALL = [
-    "problems.limit=24",
-    "search.shard=8",
-    "evaluation.limit=12",
+    "threads=1",
+    "problems.limit=12",
+    "search.shard=6",
+    "policy.max_step_tokens=48",
+    "evaluation.limit=4",
     "evaluation.candidates=3",
     "evaluation.rollouts=2",
     "sft.epochs=1",
     "ppm.epochs=1",
-    "rounds=[{annotation: terminal, candidates: 5, rollouts: 6},"
-    " {annotation: ppm, candidates: 4, rollouts: 4, unsolved_rollouts: [2], new_seeds: 1}]",
+    "rounds=[{annotation: terminal, candidates: 4, rollouts: 3},"
+    " {annotation: ppm, candidates: 3, rollouts: 2, unsolved_rollouts: [2], new_seeds: 1}]",
 ]
+FEW = ["problems.limit=4", "evaluation.limit=1"]  # where the models need not learn, nor the figures mean anything
 DIARY = ("events.jsonl", "digests.jsonl", "lock", "owner.json")
 
 
@@ -34,6 +38,22 @@ class Until(Silent):
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+
+class Stop(Silent):
+    """Interrupts a stage after so many units."""
+
+    def __init__(self, stage: str, left: int) -> None:
+        self.last, self.left, self.now = stage, left, ""
+
+    def stage(self, name: str, total: int) -> None:
+        self.now = name
+
+    def advance(self, amount: int = 1) -> None:
+        if self.now == self.last:
+            self.left -= amount
+            if self.left < 0:
+                raise KeyboardInterrupt
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -28,6 +28,8 @@ from rstar_mini.types import Problem, Step, Trajectory
 SFT = Sft(epochs=2, batch=8, lr=1e-2, warmup=0)
 PPM = Ppm(epochs=2, batch=8, lr=1e-2, warmup=0)
 RANK = 4
+# Four bits take the way of full weights and then some; full weights alone, as long again, are slow.
+either = pytest.mark.parametrize("four_bits", [pytest.param(False, marks=pytest.mark.slow), True])
 
 
 def solved(i: int) -> Trajectory:
@@ -110,7 +112,7 @@ def test_a_model_without_linear_layers_is_refused_in_one_line():
         with_lora(model, RANK)
 
 
-@pytest.mark.parametrize("four_bits", [False, True])
+@either
 def test_both_trainings_learn_and_leave_the_base_as_it_was(four_bits, tmp_path):
     shared = SharedBase(base(four_bits), RANK)
     before = {name: p.clone() for name, p in shared.base.get_decoder().named_parameters()}
@@ -121,7 +123,7 @@ def test_both_trainings_learn_and_leave_the_base_as_it_was(four_bits, tmp_path):
     assert all(torch.equal(after[name], p) for name, p in before.items())
 
 
-@pytest.mark.parametrize("four_bits", [False, True])
+@either
 def test_a_base_that_has_searched_learns_as_a_new_one_does(four_bits, tmp_path):
     fresh, used = SharedBase(base(four_bits), RANK), SharedBase(base(four_bits), RANK)
     write(used.view())
@@ -130,12 +132,16 @@ def test_a_base_that_has_searched_learns_as_a_new_one_does(four_bits, tmp_path):
 
 def test_on_four_bits_the_loss_falls_as_it_does_on_all(tmp_path):
     """Over the training, within 5 %."""
-    curves = [trained(SharedBase(base(four), RANK), tmp_path / str(four))[0] for four in (False, True)]
-    means = [sum(row["loss"] for row in curve) / len(curve) for curve in curves]
+    means = []
+    for four_bits in (False, True):
+        model = SharedBase(base(four_bits), RANK).to_train_policy(0)
+        folder = tmp_path / str(four_bits)
+        _, curve = train_policy(model, TOKENIZER, Prompt(), TRAJECTORIES, SFT, 0, Silent(), folder)
+        means.append(sum(row["loss"] for row in curve) / len(curve))
     assert means[1] == pytest.approx(means[0], rel=0.05)
 
 
-@pytest.mark.parametrize("four_bits", [False, True])
+@either
 def test_saved_adapters_say_after_loading_what_they_said_after_training(four_bits, tmp_path):
     shared = SharedBase(base(four_bits), RANK)
     policy, _ = train_policy(
@@ -166,7 +172,7 @@ def test_the_engine_and_the_scorer_may_switch_from_two_threads(folder):
     expected, wrong = (write(policy), score(ppm)), []
 
     def again(call, model, said) -> None:
-        wrong.extend(True for _ in range(10) if call(model) != said)
+        wrong.extend(True for _ in range(5) if call(model) != said)
 
     threads = [
         threading.Thread(target=again, args=each) for each in ((write, policy, expected[0]), (score, ppm, expected[1]))

@@ -4,7 +4,7 @@ import errno
 from pathlib import Path
 
 import pytest
-from small_runs import SMALL
+from small_runs import FEW, SMALL
 from transformers import GPT2Config, GPT2LMHeadModel
 from typer.testing import CliRunner
 
@@ -88,24 +88,36 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, monkeypatch):
     assert left == ["digests.jsonl"]  # what was going to be written, which is told before it is
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "Error while serializing: I/O error: No space left on device (os error 28)",
-        "[enforce fail at inline_container.cc:672] . unexpected pos 702912 vs 702800",
-    ],
+FULL = (
+    "Error while serializing: I/O error: No space left on device (os error 28)",
+    "[enforce fail at inline_container.cc:672] . unexpected pos 702912 vs 702800",
 )
-def test_a_disk_that_is_full_when_a_model_is_saved(tmp_path, monkeypatch, words):
-    def full(*_: object, **__: object) -> None:
-        raise RuntimeError(words)
 
-    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", full)
-    changes = [word for change in [*SMALL, "evaluation.limit=2"] for word in ("--set", change)]
-    result = CliRunner().invoke(app, ["evolve", "--run", str(tmp_path / "run"), *changes])
-    assert result.exit_code == 2 and "the disk is full" in result.stderr
-    monkeypatch.undo()
-    assert load_run(tmp_path / "run").verify() == []
-    result = CliRunner().invoke(app, ["evolve", "--run", str(tmp_path / "run"), "--rounds", "1", *changes])
+
+@pytest.mark.parametrize("words", FULL)
+def test_a_folder_that_a_full_disk_cuts_short_is_not_left(tmp_path, words):
+    with pytest.raises(OSError, match="No space left") as caught, files.whole_folder(tmp_path / "policy") as aside:
+        (aside / "config.json").write_text("{}")
+        raise RuntimeError(words)
+    assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow  # a round of a run, which fails and goes on again and again
+def test_a_disk_that_is_full_when_a_model_is_saved(tmp_path, monkeypatch):
+    """However the library says it, the run keeps what it has, and goes on when there is room."""
+    changes = [word for change in [*SMALL, *FEW] for word in ("--set", change)]
+    command = ["evolve", "--run", str(tmp_path / "run"), "--rounds", "1", *changes]
+    for words in FULL:
+
+        def full(*_: object, words: str = words, **__: object) -> None:
+            raise RuntimeError(words)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("transformers.PreTrainedModel.save_pretrained", full)
+            result = CliRunner().invoke(app, command)
+        assert result.exit_code == 2 and "the disk is full" in result.stderr
+        assert load_run(tmp_path / "run").verify() == []
+    result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.stderr
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import rstar_mini.cluster
 from rstar_mini.api import evolve
 from rstar_mini.cli import app
+from rstar_mini.cluster import pool
 from rstar_mini.cluster.engine import Engine
 from rstar_mini.cluster.pool import Actors, Cluster, Work
 from rstar_mini.cluster.train import configuration_file, machines_of
@@ -33,7 +34,7 @@ from rstar_mini.progress import Silent
 from rstar_mini.recipes import load_recipe, recipe_names
 from rstar_mini.sandbox import Sandbox
 
-CHANGES = [*SMALL, "search.shard=4", "threads=1"]
+CHANGES = [*SMALL, "problems.limit=24", "search.shard=4"]
 
 
 def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):
@@ -151,13 +152,14 @@ class Impatient(Silent):
 
 
 @pytest.mark.ray
-def test_the_last_shard_is_lost_with_its_machine_and_goes_to_an_engine_that_has_nothing_to_do(tmp_path):
+def test_the_last_shard_is_lost_with_its_machine_and_goes_to_an_engine_that_has_nothing_to_do(tmp_path, monkeypatch):
     """Also: a server that ends is like a process that does."""
     utils = pytest.importorskip("ray.cluster_utils", reason='needs Ray: pip install -e ".[cluster]"')
     soon = {"health_check_period_ms": 500, "health_check_timeout_ms": 500, "health_check_failure_threshold": 3}
     small = {"include_dashboard": False, "object_store_memory": 100 << 20}
     machines = utils.Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0, "_system_config": soon})
     two = [machines.add_node(num_cpus=1, object_store_memory=100 << 20) for _ in range(2)]
+    monkeypatch.setattr(pool, "PATIENCE", 200.0)  # engines take a while to load on a busy machine
     run, found = Run.create(tmp_path / "run", load_recipe("tiny", CHANGES)), set()
     with run.owned(), Cluster(machines.address, holding_up(tmp_path)) as cluster:
         assert 0 < cluster.free_bytes(run.recipe, Silent()) < psutil.virtual_memory().total
@@ -206,11 +208,23 @@ def test_engines_that_load_may_be_lost_with_their_machine_but_not_for_ever(tmp_p
 
 @pytest.mark.ray
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray", "ray://127.0.0.1:x", "auto"])
-def test_no_cluster_at_the_address(tmp_path, address):
-    pytest.importorskip("ray", reason='needs Ray: pip install -e ".[cluster]"')
-    with pytest.raises(UserError, match=f"--ray {address}: .*; give host:port"):
+def test_no_cluster_at_the_address(tmp_path, monkeypatch, address):
+    utils = pytest.importorskip("ray._private.utils", reason='needs Ray: pip install -e ".[cluster]"')
+    monkeypatch.setattr(utils, "read_ray_address", lambda *_: None)  # of a cluster that another test has left
+    with pytest.raises(UserError, match=f"--ray {address.replace(':x', ':[*]{3}')}: .*; give host:port"):
         evolve("tiny", tmp_path / "run", 1, CHANGES, ray=address)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.ray
+def test_a_cluster_that_is_no_more_is_told_at_once(tmp_path, monkeypatch):
+    """Ray has kept its address on this machine, and would look for it for minutes."""
+    services = pytest.importorskip("ray._private.services", reason='needs Ray: pip install -e ".[cluster]"')
+    monkeypatch.setattr(services, "get_ray_address_from_environment", lambda *_: "127.0.0.1:1")
+    start = time.monotonic()
+    with pytest.raises(UserError, match="--ray auto: .*; give host:port"):
+        Cluster("auto")
+    assert time.monotonic() - start < 20
 
 
 LONGER = ["sft.batch=8", "sft.epochs=2", "sft.checkpoint_seconds=0", "ppm.batch=8"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import SMALL
+from small_runs import FEW, SMALL, Stop
 from typer.testing import CliRunner
 
 import rstar_mini
@@ -98,9 +98,9 @@ def test_the_isolation_of_programs_is_recorded(run):
 
 def test_a_training_that_was_cut_off_ends_with_the_same_weights(tmp_path):
     """Stopped in the middle of the second epoch, where the order of data is not that of the first."""
-    problems = [p for p in load_problems("generated", "train", 3000, None, [1, 2]) if p.solution][:40]
+    problems = [p for p in load_problems("generated", "train", 3000, None, [1, 2]) if p.solution][:24]
     trajectories = [Trajectory(p, tuple(split_steps(p.solution))) for p in problems]
-    settings = Sft(epochs=3, batch=8, warmup=1, lr=1e-3, checkpoint_seconds=0)
+    settings = Sft(epochs=2, batch=8, warmup=1, lr=1e-3, checkpoint_seconds=0)
 
     def train(folder: Path, progress: Silent) -> tuple[str, list[dict[str, float]]]:
         model, tokenizer = load_base("tiny")
@@ -112,7 +112,7 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights(tmp_path):
 
         def advance(self, amount: int = 1) -> None:
             self.steps += amount
-            if self.steps == 8:
+            if self.steps == 5:
                 raise KeyboardInterrupt
 
     whole = train(tmp_path / "whole", Silent())
@@ -125,16 +125,18 @@ def test_memory_that_runs_out_makes_batches_smaller_and_is_told(run, tmp_path, m
     forward = PrefixCache.forward
 
     def short_of_memory(self, rows, *tokens):
-        if len(rows) > 6:
+        if len(rows) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(self, rows, *tokens)
 
     monkeypatch.setattr(PrefixCache, "forward", short_of_memory)
-    other = rstar_mini.evolve("tiny", tmp_path / "short", 1, SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        rstar_mini.evolve("tiny", tmp_path / "short", 1, [*SMALL, "evaluation.limit=1"], Stop("round 1: search", 6))
+    other = rstar_mini.load_run(tmp_path / "short")
     shards = [json.loads(file.read_text()) for file in sorted((other.round(1) / "trees").glob("*.json"))]
     assert all(shard["sampled"] for shard in shards) and any(shard.get("out_of_memory") for shard in shards)
     assert any(row["event"] == "out of memory" for row in other.events.rows())
-    texts = [[node.step.text for node in tree.nodes()] for tree in run.trees(1)]
+    texts = [[node.step.text for node in tree.nodes()] for tree in run.trees(1)[:6]]
     assert [[node.step.text for node in tree.nodes()] for tree in other.trees(1)] == texts
 
 
@@ -166,7 +168,7 @@ def test_a_policy_that_never_ends_a_step_is_said_and_keeps_what_is_done(tmp_path
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_rounds_before(tmp_path):
     with pytest.raises(UserError, match="round 1: policy: the loss is not a number at step [2-9].*lower lr"):
-        rstar_mini.evolve("tiny", tmp_path / "run", overrides=[*SMALL, "sft.lr=1e30", "sft.epochs=6"])
+        rstar_mini.evolve("tiny", tmp_path / "run", overrides=[*SMALL, *FEW, "sft.lr=1e30", "sft.epochs=6"])
     run = rstar_mini.load_run(tmp_path / "run")
     assert run.last_round == 0 and run.trees(1) and not run.verify()
 

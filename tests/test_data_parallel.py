@@ -120,8 +120,7 @@ def two_of(name: str, folder: Path) -> str:
 
 MORE = [
     *SMALL,
-    "threads=1",
-    *("sft.batch=8", "sft.epochs=2", "sft.lr=0.002", "sft.warmup=1", "sft.checkpoint_seconds=0"),
+    *("sft.batch=8", "sft.epochs=4", "sft.lr=0.002", "sft.warmup=1", "sft.checkpoint_seconds=0"),
     *("ppm.batch=8", "ppm.epochs=2", "ppm.lr=0.001", "ppm.warmup=1", "ppm.checkpoint_seconds=0"),
 ]
 

@@ -128,7 +128,7 @@ def choice() -> tuple[list[str] | None, list[int] | None]:
 
 
 def test_a_run_keeps_the_report_and_the_counts(tmp_path) -> None:
-    taken = load_problems("generated", "train", 24, *choice())[3]
+    taken = load_problems("generated", "train", 12, *choice())[3]
     held = jsonl(tmp_path / "held.jsonl", taken.question)
     progress = Until("round 1: search")
     with pytest.raises(KeyboardInterrupt):
@@ -138,6 +138,6 @@ def test_a_run_keeps_the_report_and_the_counts(tmp_path) -> None:
     row = {"problem": taken.id, "test_set": held, "test_problem": "held-1", "why": "same text"}
     assert report == {"test_sets": {"generated:test": 8820, held: 1}, "left_out": [row]}
     assert taken.question not in (run.round(0) / "decontamination.json").read_text()
-    assert run.metrics()[0]["problems"] == {"training": 23, "heldout": 12, "contaminated": 1, "without_answer": 0}
-    assert f"23 training problems; 1 left out because they stand in generated:test, {held}" in progress.said
-    assert progress.stages["round 1: search"] == 23 and run.verify() == []
+    assert run.metrics()[0]["problems"] == {"training": 11, "heldout": 4, "contaminated": 1, "without_answer": 0}
+    assert f"11 training problems; 1 left out because they stand in generated:test, {held}" in progress.said
+    assert progress.stages["round 1: search"] == 11 and run.verify() == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import SMALL
+from small_runs import FEW, SMALL
 
 import rstar_mini
 from rstar_mini.bench.plain import PlainPolicy, PlainScorer, Replaying
@@ -92,8 +92,8 @@ def counted_search(asked, policy, scorer, box, budget, temperature_seed="economy
 
 def test_both_models_read_every_token_of_the_trees_once(base, ppm, box):
     policy, scorer = TransformersPolicy(*base, Prompt()), PPMScorer(ppm, base[1], Prompt())
-    trees, ours, judge = counted_search(problems(24), policy, scorer, box, Budget(candidates=4, rollouts=8))
-    assert sum(1 for tree in trees for _ in tree.nodes()) > 200
+    trees, ours, judge = counted_search(problems(8), policy, scorer, box, Budget(candidates=4, rollouts=6))
+    assert sum(1 for tree in trees for _ in tree.nodes()) > 80
     assert ours.given <= 1.05 * len(ours.distinct) and judge.given <= 1.10 * len(judge.distinct)
     for count in (ours, judge):  # and what the metrics say is what is true
         assert count.given == count.engine.cache.forwarded
@@ -126,7 +126,7 @@ SHOWN = Prompt(shots=DEMONSTRATIONS[:1])  # what all prompts begin with is then 
     ("rows", "prompt"), [(None, Prompt()), (64, Prompt()), (64, SHOWN)], ids=["node by node", "batched", "shown"]
 )
 def test_trees_are_those_of_the_plain_implementation(base, ppm, box, rows, prompt):
-    asked, budget = problems(6), Budget(candidates=3, rollouts=5)
+    asked, budget = problems(3), Budget(candidates=3, rollouts=3)
     ours = TransformersPolicy(*base, prompt), PPMScorer(ppm, base[1], prompt)
     plain = PlainPolicy(*base, prompt, 64, rows), PlainScorer(ppm, base[1], prompt, rows)
     a = search(asked, Expander(ours[0], box, ours[1], "same"), budget)
@@ -157,7 +157,7 @@ def test_a_cache_without_room_reads_again_and_finds_the_same_trees(base, ppm, bo
 
 def test_what_search_is_done_with_is_freed(base, box):
     policy = TransformersPolicy(*base, Prompt())
-    trees = search(problems(6), Expander(policy, box, seed="free"), Budget(candidates=3, rollouts=200, depth=4))
+    trees = search(problems(3), Expander(policy, box, seed="free"), Budget(candidates=3, rollouts=200, depth=4))
     assert all(tree.root.closed for tree in trees), "every branch was walked to its end"
     assert not policy.cache.places and policy.cache.meter.held == 0 < policy.cache.meter.peak
 
@@ -177,12 +177,13 @@ def test_finished_rows_are_refilled_whatever_fits(base, box):
     """The same trees with room for few candidates at a time: the others wait, and take the place of those that end."""
     budget = Budget(candidates=4, rollouts=4)
     wide, narrow = (TransformersPolicy(*base, Prompt(), batch_rows=rows) for rows in (1024, 8))
-    found = [search(problems(8), Expander(policy, box, seed="rows"), budget) for policy in (wide, narrow)]
+    found = [search(problems(4), Expander(policy, box, seed="rows"), budget) for policy in (wide, narrow)]
     assert shapes(found[0]) == shapes(found[1])
 
 
 def test_a_run_records_its_economy_and_its_capacity_and_keeps_it(tmp_path):
-    run = rstar_mini.evolve("tiny", tmp_path / "run", 1, [*SMALL, "policy.batch_rows=null", "policy.cache_mb=null"])
+    changes = [*SMALL, *FEW, "policy.batch_rows=null", "policy.cache_mb=null"]
+    run = rstar_mini.evolve("tiny", tmp_path / "run", 1, changes)
     chosen = json.loads((run.path / "capacity.json").read_text())
     assert chosen["batch_rows"] >= 8 and chosen["cache_mb"] >= 64
     economy = run.metrics()[1]["search"]

@@ -69,9 +69,27 @@ def prison(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield Prison(box, folder, listener)
 
 
-@pytest.mark.parametrize(("kind", "number"), [(kind, n) for kind in HOSTILE for n in range(len(HOSTILE[kind]))])
+def named(hang: bool) -> list[tuple[str, int]]:
+    """The kinds and numbers of the programs that hang, or of the others."""
+    return [
+        (kind, n) for kind, programs in HOSTILE.items() for n, code in enumerate(programs) if (code in HANGS) is hang
+    ]
+
+
+@pytest.mark.parametrize(("kind", "number"), named(hang=False))
 def test_hostile_program_is_contained(prison: Prison, kind: str, number: int) -> None:
-    program = HOSTILE[kind][number]
+    contained(prison, HOSTILE[kind][number])
+
+
+# The clock that ends them is no layer; with the kernel alone they are slow, half a second each.
+@pytest.mark.parametrize("prison", [LAYERS[0], pytest.param(LAYERS[1], marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.parametrize(("kind", "number"), named(hang=True))
+def test_hostile_program_that_hangs_is_ended(prison: Prison, kind: str, number: int) -> None:
+    contained(prison, HOSTILE[kind][number])
+
+
+def contained(prison: Prison, program: str) -> None:
+    """See that a program gets nowhere, and that the next one runs."""
     start = time.monotonic()
     execution = prison.attack(program)
     seconds = time.monotonic() - start

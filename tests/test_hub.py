@@ -27,6 +27,17 @@ try:
 except UserError as error:
     sys.exit(str(error))
 """
+# One process for many names: it prints why each is refused.
+REFUSED = """
+import sys
+from rstar_mini.errors import UserError
+from rstar_mini.hub import Repo
+for kind, name in zip(sys.argv[1::2], sys.argv[2::2]):
+    try:
+        sys.exit(f"{name} is taken: {Repo(name, kind).snapshot()}")
+    except UserError as error:
+        print(error)
+"""
 FETCH_AGAIN = "from rstar_mini.hub import Repo\nfrom rstar_mini.progress import Silent\n" + (
     "repo = Repo('org/tiny', 'model')\nfiles = repo.missing()\nprint(sum(f.file_size for f in files))\n"
     "repo.fetch(files, Silent())"
@@ -113,10 +124,11 @@ def test_a_data_set_is_read_offline_after_it_was_fetched(mirror: Mirror, python)
     assert mirror.asked == []
 
 
-@pytest.mark.parametrize("kind", ["model", "dataset"])
-def test_a_name_that_the_hub_does_not_know(python, kind: str) -> None:
-    line = refused(python(FETCH, "org/none", kind))
-    assert "org/none" in line and "does not know" in line and "hf auth login" in line
+def test_a_name_that_the_hub_does_not_know(python) -> None:
+    lines = python(REFUSED, "model", "org/none", "dataset", "org/none").stdout.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert "org/none" in line and "does not know" in line and "hf auth login" in line
 
 
 def test_a_gated_model_says_where_to_ask(mirror: Mirror, python, tmp_path: Path) -> None:
@@ -137,17 +149,18 @@ def test_offline_says_what_is_missing_and_how_it_comes(mirror: Mirror, python) -
     assert mirror.asked == []
 
 
+@pytest.mark.slow  # loads the model libraries
 def test_a_plan_asks_for_the_configuration_alone(mirror: Mirror, python) -> None:
-    planned = "from rstar_mini.plan.shape import shape\nprint(shape('org/tiny').layers)"
-    assert python(planned).stdout.strip().isdigit()
+    done = python("from rstar_mini.plan.shape import shape\nprint(shape('org/tiny').layers)\nshape('org/none')")
+    assert done.stdout.strip().isdigit()
+    assert "UserError: the Hub does not know the model 'org/none'" in done.stderr
     assert mirror.fetched() == ["config.json"]
-    unknown = python(planned.replace("org/tiny", "org/none")).stderr
-    assert "UserError: the Hub does not know the model 'org/none'" in unknown
 
 
-@pytest.mark.parametrize("name", ["a/b/c", "../up", "what is this?"])
-def test_a_name_that_can_be_none(python, name: str) -> None:
-    assert "neither a folder" in refused(python(FETCH, name, "model"))
+def test_a_name_that_can_be_none(python) -> None:
+    names = "a/b/c", "../up", "what is this?"
+    lines = python(REFUSED, *(word for name in names for word in ("model", name))).stdout.splitlines()
+    assert len(lines) == 3 and all("neither a folder" in line for line in lines)
 
 
 def test_no_room_is_said_before_anything_is_fetched(mirror: Mirror, python) -> None:
@@ -168,6 +181,7 @@ def test_a_download_that_breaks_off_keeps_what_is_done(mirror: Mirror, python) -
     assert mirror.fetched() == ["tokenizer.json", "tokenizer_config.json"]
 
 
+@pytest.mark.slow  # loads the model libraries
 def test_a_cache_that_others_have_written_is_used_offline(python, tmp_path: Path) -> None:
     write_cache(tmp_path / "other", "model", "org/mine", data_file("tiny-base"))
     code = (
@@ -177,6 +191,7 @@ def test_a_cache_that_others_have_written_is_used_offline(python, tmp_path: Path
     assert int(done.stdout) > 500_000, done.stderr
 
 
+@pytest.mark.slow  # loads the model libraries, after two processes that fetch
 def test_a_folder_that_was_carried_away_has_no_links_and_is_read_offline(
     mirror: Mirror, python, tmp_path: Path
 ) -> None:
@@ -199,6 +214,7 @@ def test_a_folder_that_was_carried_away_has_no_links_and_is_read_offline(
     assert mirror.asked == []
 
 
+@pytest.mark.slow  # two processes load the data sets library
 def test_of_a_data_set_only_the_configuration_that_is_read_is_fetched(mirror: Mirror, python, tmp_path: Path) -> None:
     gsm8k = tmp_path / "hub" / "datasets" / "openai" / "gsm8k"
     files = [("main", "main/train.jsonl"), ("socratic", "socratic/train.jsonl")]

@@ -38,14 +38,13 @@ for line in sys.stdin:
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills are by POSIX signals")
 def test_a_run_killed_at_random_moments_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
-    overrides = [*FAST, "threads=1"]
     attempts, rng = 0, random.Random(0)
-    with _runner(tmp_path / "whole", overrides) as process:
+    with _runner(tmp_path / "whole", FAST) as process:
         assert process.stdin and process.stdout
         seconds = _attempt(process, None)
         assert seconds is not None
         process.stdin.close()
-    with _runner(tmp_path / "killed", overrides) as process:
+    with _runner(tmp_path / "killed", FAST) as process:
         assert process.stdin
         while attempts < KILLS:
             # Mostly short lives, so that the kills fall everywhere; a run that got to its end is begun again.

@@ -200,7 +200,7 @@ def test_a_run_in_progress_is_followed_from_its_files(run, tmp_path):
         now = status(again)
         if row["event"] == "policy trained":
             assert now.doing == f"round {row['round']}: training the PPM"
-            assert now.shards == (3, 3)
+            assert now.shards[0] == now.shards[1] >= 2
             assert (now.seconds_left is None) is (row["round"] == 1)
     events.close()
     deadline = time.monotonic() + 20

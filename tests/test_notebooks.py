@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -58,6 +59,7 @@ def definitions(nodes):
     return {node.name for node in nodes if isinstance(node, kinds) and not node.name.startswith("_")}
 
 
+@cache  # the whole package is parsed
 def public_names():
     """Whatever a module of the package defines on its outermost level."""
     return set().union(*(definitions(ast.parse(f.read_text()).body) for f in (ROOT / "rstar_mini").rglob("*.py")))
@@ -188,5 +190,5 @@ def test_it_runs_and_shows_what_is_stored(path, tmp_path, monkeypatch):
     assert cost.seconds < LONGEST_RUN
     if said := cost_card(notebook).get("replay"):
         # Machines differ, and other work slows them down: a card is wrong when it is far off.
-        assert said.seconds / 5 - 5 < cost.seconds < 2 * said.seconds + 15
+        assert said.seconds / 5 - 5 < cost.seconds < 4 * said.seconds + 30
         assert said.gigabytes / 2 < cost.gigabytes < 1.25 * said.gigabytes

@@ -34,6 +34,8 @@ CHAT = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 REAL = [name for name in recipe_names() if name != "tiny"]
+# Of each architecture one, with weights of 4 bits and of 16, adapters and none; the others, two seconds each, are slow.
+QUICK = {"phi3-mini-qlora", "qwen2.5-0.5b", "smol"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def trees() -> list[Tree]:
     return list(islice((tree for tree in found if tree.solved and preference_pairs([tree])), 4))
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in REAL])
 def test_a_recipe_does_a_round_with_a_small_model_of_its_kind(name, folder, trees, tmp_path):
     base = load_recipe(name).policy.base
     small = [f"policy.base={folder(base)}", "policy.engine=transformers", "policy.batch_rows=16", "policy.cache_mb=64"]

@@ -31,7 +31,7 @@ def shared() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def unguarded() -> Iterator[Sandbox]:
     """What is left where a machine has neither seccomp nor Landlock and a program gets around the guard."""
-    with Sandbox(cpu_seconds=0.2, memory_mb=256, output_chars=1000, layers="limits") as sandbox:
+    with Sandbox(cpu_seconds=0.5, memory_mb=256, output_chars=1000, layers="limits") as sandbox:
         yield sandbox
 
 
@@ -198,13 +198,19 @@ time.sleep(0.15)
         assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
+def test_servers_that_never_answer_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers.Servers, "run", lambda self, codes, limits: [servers._LOST] * len(codes))
+    with pytest.raises(UserError, match="very busy; try again"):
+        Sandbox()
+
+
 @linux
 @pytest.mark.parametrize("signal", ["SIGKILL", "SIGSTOP"])
 def test_server_that_dies_is_replaced_and_nothing_is_lost(signal: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "_PATIENCE", 0.5)
     killer = f"import os, signal\nos.kill(os.getppid(), signal.{signal})\nimport time\ntime.sleep(0.5)"
     codes = [f"print({i})" for i in range(20)]
     with Sandbox(cpu_seconds=0.2, layers="limits") as sandbox:
+        monkeypatch.setattr(servers, "_PATIENCE", 0.5)
         results = sandbox.run_many([*codes[:10], killer, *codes[10:]])
     assert results.pop(10).status is Status.KILLED
     assert [execution.stdout for execution in results] == [f"{i}\n" for i in range(20)]
@@ -496,6 +502,7 @@ def test_simple_programs_run_fast() -> None:
     assert 300 / seconds > 150
 
 
+@pytest.mark.slow  # runs a thousand programs
 def test_isolation_costs_little() -> None:
     """All layers against a bare fork, in turns in one run (0.9 measured; a busy machine is allowed some noise)."""
     seconds = {"": 0.0, LAYERS: 0.0}

@@ -31,7 +31,15 @@ from rstar_mini.share.cards import publishable
 from rstar_mini.show.report import write_report
 from rstar_mini.show.tables import difference, share
 
-LORA = [*SMALL, "policy.tuning=lora", "policy.lora_rank=4", "policy.adapters=merged", "sft.lr=1e-2"]
+LORA = [
+    *SMALL,
+    "problems.limit=6",
+    "evaluation.limit=2",
+    "sft.lr=1e-2",
+    "policy.tuning=lora",
+    "policy.lora_rank=4",
+    "policy.adapters=merged",
+]
 FULL_PARTS = ["pairs", "policy", "ppm", "trajectories"]
 LORA_PARTS = ["pairs", "policy", "policy-merged", "ppm", "trajectories"]
 FILES_OF_RESULTS = ["metrics.json", "recipe.yaml", "report.html"]

@@ -25,6 +25,7 @@ from rstar_mini.evolution.owner import Ownership
 from rstar_mini.evolution.remote import Remote, fetched
 from rstar_mini.evolution.run import Run
 from rstar_mini.files import MAX_LINE, inside, iterate_jsonl, read_json, whole_file, whole_folder
+from rstar_mini.problems.files import check_card
 from rstar_mini.recipes import load_recipe
 from rstar_mini.redact import redact
 from rstar_mini.show.console import PlainConsole
@@ -265,6 +266,18 @@ def test_yaml_is_bounded(tmp_path: Path, text: str) -> None:
     assert time.process_time() - start < 10
 
 
+@pytest.mark.parametrize("name", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize("bomb", [LAUGHS, MERGES, "a: &a [*a]\n"], ids=["aliases", "merges", "ring"])
+def test_the_card_of_a_data_set_is_bounded(tmp_path: Path, name: str, bomb: str) -> None:
+    text = f"{bomb}configs:\n- {{config_name: default, data_files: *{'i' if '&i' in bomb else 'a'}}}\n"
+    (tmp_path / "train.jsonl").write_text('{"question": "2 + 2?", "answer": "4"}\n')
+    (tmp_path / name).write_text(f"---\n{text}---\n" if name == "README.md" else text)
+    start = time.process_time()
+    with pytest.raises(UserError, match="its metadata cannot be read .*aliases written out"):
+        check_card(tmp_path)
+    assert time.process_time() - start < 10
+
+
 def test_a_recipe_with_a_few_aliases_is_read(tmp_path: Path) -> None:
     shipped = yaml.safe_load(Path(load_recipe.__code__.co_filename).with_name("tiny.yaml").read_text())
     text = yaml.safe_dump(shipped | {"rounds": None}).replace("rounds: null", "rounds: [&r {annotation: terminal}, *r]")
@@ -322,12 +335,29 @@ def test_lab_does_not_run_what_lies_in_the_current_folder(tmp_path: Path, monkey
         (f"http://me:'{SECRET}'@host/v1", "http://host/v1"),
         ("https://host/v1/@scope/name", "https://host/v1/@scope/name"),
         ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+        (f"https:/me:{SECRET}@host/x.jsonl?k={SECRET}", "https://host/x.jsonl"),
+        ("C:/data/a@b/x", "C:/data/a@b/x"),
+        (f"http://host:{SECRET}/v1", "http://host:***/v1"),
     ],
 )
 def test_urls_are_shown_without_their_secrets(url: str, shown: str) -> None:
     assert redact(f"see {url} there") == f"see {shown} there"
     assert str(UserError(f"{url}: no")) == f"{shown}: no"
     assert SECRET not in str(UserError(f"'{url}'"))
+
+
+@pytest.mark.parametrize("said", [f"no host me:{SECRET}", f"GET /a/{SECRET}/b", "bad: 'abc def'", "key abc%20def"])
+def test_a_storage_that_repeats_parts_of_its_address_shows_no_secret(tmp_path: Path, monkeypatch, said: str) -> None:
+    """Libraries take the address apart, and name the parts in their errors."""
+    monkeypatch.setenv("RSTAR_MINI_CACHE", str(tmp_path))
+
+    def fails(url: str) -> None:
+        raise OSError(said)
+
+    monkeypatch.setattr(fsspec, "url_to_fs", fails)
+    with pytest.raises(UserError, match=r"s3://bucket/run: .*\*\*\*") as caught:
+        Remote(f"s3://me:{SECRET}@bucket/run?token=abc%20def")
+    assert not any(part in str(caught.value) for part in (SECRET, "abc%20def", "abc def"))
 
 
 def test_a_run_keeps_no_password_of_its_endpoint_and_goes_on(tmp_path: Path) -> None:

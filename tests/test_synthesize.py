@@ -106,7 +106,12 @@ def test_an_endpoint_is_asked_with_the_prompt_and_for_as_many_tokens_as_a_proble
     assert body["prompt"].endswith("Problem: What is 1 + 1?\nNew problem:") and body["max_tokens"] == 200
 
 
-SYNTHESIS = "synthesis={limit: 20, per_problem: 2, samples: 4, agree: 3}"
+SYNTHESIS = [
+    "problems.limit=24",
+    "search.shard=8",
+    "evaluation.limit=1",
+    "synthesis={limit: 20, per_problem: 2, samples: 4, agree: 3}",
+]
 
 
 class Scripted:
@@ -142,7 +147,7 @@ def scripted() -> Iterator[Scripted]:
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> rstar_mini.evolution.run.Run:
     """The first round of a small run with new problems."""
     with scripted() as script:
-        run = rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", 1, [*SMALL, SYNTHESIS])
+        run = rstar_mini.evolve("tiny", tmp_path_factory.mktemp("runs") / "a", 1, [*SMALL, *SYNTHESIS])
     assert script.opened == ["writer", "round 1", "round 1"]
     return run
 
@@ -176,7 +181,7 @@ def test_an_interrupted_synthesis_goes_on_where_it_stopped(synthetic, tmp_path) 
                 raise KeyboardInterrupt
 
     with scripted(), pytest.raises(KeyboardInterrupt):
-        rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, SYNTHESIS], Stop())
+        rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, *SYNTHESIS], Stop())
     folder = tmp_path / "b/round-0"
     assert not (folder / "synthesized.jsonl").exists()
     assert [file.name for file in sorted((folder / "synthesis").iterdir())] == [
@@ -186,7 +191,7 @@ def test_an_interrupted_synthesis_goes_on_where_it_stopped(synthetic, tmp_path) 
         "questions-0002.jsonl",
     ]
     with scripted() as script:
-        rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, SYNTHESIS])
+        rstar_mini.evolve("tiny", tmp_path / "b", 1, [*SMALL, *SYNTHESIS])
     assert script.opened == ["round 1", "round 1"], "what was written is not asked for again"
     assert digests(tmp_path / "b") == digests(synthetic.path)
 

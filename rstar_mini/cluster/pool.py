@@ -77,11 +77,12 @@ class Cluster:
         except ImportError:
             raise UserError('--ray needs Ray: pip install -e ".[cluster]"') from None
         self.ray = ray
-        if address not in (LOCAL, AUTO):
-            _knock(address)
-        alone = {"_node_ip_address": LOOPBACK, "dashboard_host": LOOPBACK} if address == LOCAL else {}
+        own = {"_node_ip_address": LOOPBACK, "dashboard_host": LOOPBACK}
+        alone: dict[str, Any] = own if address == LOCAL else {}
         self._joined_before = address == AUTO and ray.is_initialized()
         try:
+            if address != LOCAL and not self._joined_before:
+                _knock(address, _resolved(address))
             joined = ray.init(
                 address,
                 log_to_driver=False,
@@ -315,9 +316,20 @@ def _in_words(needs: Mapping[str, int]) -> str:
     return ", ".join(f"{amount} {name}" for name, amount in needs.items())
 
 
-def _knock(address: str) -> None:
+def _resolved(address: str) -> str:
+    """Where the cluster of an address should be; for "auto" Ray knows, perhaps of one that is no more.
+
+    Raises:
+        ConnectionError: this machine belongs to none.
+    """
+    from ray._private.services import get_ray_address_from_environment
+
+    return str(get_ray_address_from_environment(address, None)) if address == AUTO else address
+
+
+def _knock(address: str, resolved: str) -> None:
     """See that somebody is there: Ray itself waits for minutes."""
-    host, _, port = address.rpartition(":")
+    host, _, port = resolved.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, ValueError) as error:

@@ -7,19 +7,36 @@ from typing import Any
 
 from rstar_mini.evaluation.statistics import interval, paired_bootstrap
 from rstar_mini.evaluation.systems import Outcome
+from rstar_mini.problems.kinds import kinds
 from rstar_mini.types import Problem
 
 COMPARISONS = (("mcts", "vote"), ("mcts", "greedy"), ("vote", "greedy"))
 
 
 def summarise(problems: Sequence[Problem], outcomes: Mapping[str, Outcome], seed: int) -> dict[str, Any]:
-    """The `evaluation` part of a round's metrics."""
-    systems = {name: _system(problems, outcome) for name, outcome in outcomes.items()}
+    """The `evaluation` part of a round's metrics; where problems are of several kinds, each kind has a part too."""
+    whole = _part(problems, outcomes, seed)
+    for name, outcome in outcomes.items():
+        spent = {"tokens": round(outcome.tokens / max(len(problems), 1), 2), "samples": outcome.samples}
+        whole["systems"][name] |= spent
+    parts = {
+        kind: _part([problems[i] for i in places], {name: _some(o, places) for name, o in outcomes.items()}, seed)
+        for kind, places in kinds(problems).items()
+    }
+    return whole | ({"kinds": parts} if parts else {})
+
+
+def _some(outcome: Outcome, places: Sequence[int]) -> Outcome:
+    return Outcome([outcome.correct[place] for place in places])
+
+
+def _part(problems: Sequence[Problem], outcomes: Mapping[str, Outcome], seed: int) -> dict[str, Any]:
     paired = {
         f"{a} - {b}": [round(x, 5) for x in paired_bootstrap(outcomes[a].correct, outcomes[b].correct, seed)]
         for a, b in COMPARISONS
         if a in outcomes and b in outcomes
     }
+    systems = {name: _system(problems, outcome) for name, outcome in outcomes.items()}
     return {"n": len(problems), "seed": seed, "systems": systems, "paired": paired}
 
 
@@ -29,8 +46,6 @@ def _system(problems: Sequence[Problem], outcome: Outcome) -> dict[str, Any]:
         "correct": _count(outcome.correct),
         "n": len(outcome.correct),
         "unseen": {"correct": _count(unseen), "n": len(unseen)},
-        "tokens": round(outcome.tokens / max(len(problems), 1), 2),
-        "samples": outcome.samples,
     }
 
 
@@ -41,7 +56,12 @@ def _count(rights: Sequence[float]) -> float:
 
 
 def headline(summary: Mapping[str, Any]) -> str:
-    """One line: each system's accuracy with its 95 % interval."""
+    """One line: each system's accuracy with its 95 % interval, of all problems and of each kind."""
+    told = [_told(summary), *(f"{kind}: {_told(part)}" for kind, part in summary.get("kinds", {}).items())]
+    return "; ".join(told)
+
+
+def _told(summary: Mapping[str, Any]) -> str:
     parts = []
     for name, row in summary["systems"].items():
         low, high = interval(row["correct"], row["n"])

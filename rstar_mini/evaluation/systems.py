@@ -15,6 +15,7 @@ from rstar_mini.ppm.base import Judge
 from rstar_mini.recipes.schema import Recipe
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, Selection, choose, is_right, sample, search
+from rstar_mini.search.beam import beam_search
 from rstar_mini.types import Problem, Tree
 
 MakeExpander = Callable[..., Expander]
@@ -95,8 +96,7 @@ def greedily(problems: Sequence[Problem], expander: Expander, recipe: Recipe) ->
 def any_right(problems: Sequence[Problem], expander: Expander, n: int, recipe: Recipe) -> Outcome:
     """Whether one of `n` samples is right: what a perfect judge could make of them."""
     trees = sample(problems, expander, n, recipe.search.temperature, recipe.search.depth)
-    right = [any(is_right(end, tree.problem) for end in tree.terminals()) for tree in trees]
-    return Outcome(list(map(float, right)), sum(tree.tokens for tree in trees), n)
+    return Outcome(some_right(problems, [trees]), sum(tree.tokens for tree in trees), n)
 
 
 def guided_search(problems: Sequence[Problem], expander: MakeExpander, ppm: Judge, recipe: Recipe) -> Outcome:
@@ -172,6 +172,19 @@ class Samples:
         """The choice among all samples: by vote, or, of a judge, the best of N."""
         return Outcome(chosen_right(self.problems, self.drawn, how), self.tokens, self.count)
 
+    def some_right(self) -> Outcome:
+        """Whether one of the samples is right: what a perfect judge could make of them."""
+        return Outcome(some_right(self.problems, self.drawn), self.tokens, self.count)
+
+
+def beam(problems: Sequence[Problem], expander: MakeExpander, ppm: Judge, recipe: Recipe, width: int) -> Outcome:
+    """Beam search: of all steps of a depth the `width` best go on; the PPM chooses among the ends."""
+    before, settings = ppm.cache.forwarded, recipe.search
+    how = width, recipe.evaluation.candidates, settings.temperature, settings.depth
+    trees = beam_search(problems, expander(f"beam-{width}", ppm), *how)
+    tokens = sum(tree.tokens for tree in trees) + ppm.cache.forwarded - before
+    return Outcome(chosen_right(problems, [trees], Selection.PPM), tokens)
+
 
 def score_ends(trees: Sequence[Tree], judge: Judge) -> int:
     """Score every whole solution; returns the tokens that the judge read for it, what samples share only once."""
@@ -186,6 +199,12 @@ def score_ends(trees: Sequence[Tree], judge: Judge) -> int:
                 below += [(problem, child)] if child.children else []
         level = below
     return judge.cache.forwarded - before
+
+
+def some_right(problems: Sequence[Problem], grown: Sequence[Sequence[Tree]]) -> list[float]:
+    """For each problem, whether one of the ends of all its trees is right."""
+    ends = [[end for trees in grown for end in trees[i].terminals()] for i in range(len(problems))]
+    return [float(any(is_right(end, p) for end in found)) for p, found in zip(problems, ends, strict=True)]
 
 
 def chosen_right(problems: Sequence[Problem], grown: Sequence[Sequence[Tree]], how: Selection) -> list[float]:

@@ -13,6 +13,7 @@ from rstar_mini.evolution.run import Run
 from rstar_mini.files import iterate_jsonl
 from rstar_mini.finetune.trajectories import best_trajectories
 from rstar_mini.ppm.pairs import preference_pairs
+from rstar_mini.problems.kinds import kinds
 from rstar_mini.types import Problem, Trajectory, Tree
 
 TRAJECTORIES, RENUMBERED = "trajectories.jsonl", "renumbered.jsonl"
@@ -72,8 +73,9 @@ def trajectory_from_row(row: dict[str, Any]) -> Trajectory:
 
 
 def coverage(problems: Sequence[Problem], solved: set[str]) -> dict[str, dict[str, int]]:
-    """How many problems have a verified right trajectory, over all and by level (table 2)."""
+    """How many problems have a verified right trajectory, over all, by kind and by level (table 2)."""
     groups: dict[str, list[Problem]] = {"all": list(problems)}
+    groups |= {kind: [problems[place] for place in places] for kind, places in kinds(problems).items()}
     for problem in sorted(problems, key=lambda p: p.level or 0):
         if problem.level is not None:
             groups.setdefault(str(problem.level), []).append(problem)

@@ -40,6 +40,7 @@ class _Evaluation(TypedDict, total=False):
     seed: int
     systems: Required[dict[str, _System]]
     paired: Required[dict[str, _Three]]
+    kinds: dict[str, _Evaluation]
 
 
 @_open

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Self
@@ -27,7 +28,7 @@ from rstar_mini.evolution.records import sign
 from rstar_mini.files import inside, json_bytes, reason, remove, sha256
 from rstar_mini.offline import check_address
 from rstar_mini.paths import cache_dir
-from rstar_mini.redact import redact
+from rstar_mini.redact import redact, without_parts_of
 
 LARGE = (".gz", ".safetensors")
 MOST_OF_A_SIGN = 10_000  # bytes
@@ -69,6 +70,7 @@ class Remote:
         if not url.startswith(("file://", "memory://")):
             check_address(url)
         self.url, self.reading, self.say, self._ended = redact(url), reading, say, threading.Event()
+        self._clean = partial(without_parts_of, url)
         name = blake2b(url.rstrip("/").encode(), digest_size=8).hexdigest()
         self.folder = cache_dir() / "runs" / (f"{name}-read" if reading else name)
         self.me = myself()
@@ -214,7 +216,7 @@ class Remote:
         except UserError:
             raise
         except Exception as error:
-            raise UserError(f"{self.url}: {reason(error)}") from error
+            raise UserError(f"{self.url}: {self._clean(reason(error))}") from error
 
 
 def _after(last: Sign) -> str:

@@ -14,6 +14,8 @@ from rstar_mini.evaluation.statistics import interval, paired_bootstrap
 from rstar_mini.evaluation.systems import Outcome, pool
 from rstar_mini.experiments import NAMES
 from rstar_mini.files import read_json
+from rstar_mini.problems.kinds import kinds
+from rstar_mini.types import Problem
 
 BY_ORM = "the paper's best of N is by an ORM"
 
@@ -114,6 +116,47 @@ def counted(right: float, n: int, by_seed: Sequence[float]) -> Cell:
     low, high = interval(right, n)
     mean, low, high = (round(100 * share, 2) for share in (right / n, low, high))
     return Cell(mean, low, high, n, tuple(round(100 * k / n, 2) for k in by_seed))
+
+
+def grids_by_kind(
+    title: str,
+    columns: tuple[str, ...],
+    rows: Mapping[str, Sequence[Sequence[Outcome] | None]],
+    problems: Sequence[Problem],
+) -> list[Grid]:
+    """A table of all problems and, where they are of several kinds, one of each; rows hold outcomes by seed."""
+
+    def cells(outcomes: Sequence[Sequence[Outcome] | None], places: Sequence[int] | None) -> tuple[Cell | None, ...]:
+        return tuple(measured(_some(each, places)) if each else None for each in outcomes)
+
+    parts: dict[str, Sequence[int] | None] = {title: None}
+    parts |= {f"{kind}: {title}": places for kind, places in kinds(problems).items()}
+    return [
+        Grid(name, columns, {row: cells(outcomes, places) for row, outcomes in rows.items()})
+        for name, places in parts.items()
+    ]
+
+
+def claims_by_kind(
+    text: str,
+    table: str,
+    paper: float | None,
+    a: Sequence[Outcome],
+    b: Sequence[Outcome],
+    problems: Sequence[Problem],
+    note: str = "",
+) -> list[Claim]:
+    """`claim_of` all problems and, where they are of several kinds, of each."""
+    parts = kinds(problems).items()
+    own = [
+        claim_of(f"{kind}: {text}", table, paper, _some(a, places), _some(b, places), note) for kind, places in parts
+    ]
+    return [claim_of(text, table, paper, a, b, note), *own]
+
+
+def _some(outcomes: Sequence[Outcome], places: Sequence[int] | None) -> Sequence[Outcome]:
+    """Of each seed the outcome for these problems alone; tokens are known of all together."""
+    return outcomes if places is None else [Outcome([one.correct[place] for place in places]) for one in outcomes]
 
 
 Marks = Sequence[Mapping[Any, Sequence[float]]]

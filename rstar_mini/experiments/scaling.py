@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rstar_mini.evaluation.paper import known, paper_table
-from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, chosen_right, greedily
+from rstar_mini.evaluation.systems import GuidedTrees, MakeExpander, Outcome, Samples, beam, greedily
 from rstar_mini.experiments.lab import Lab
 from rstar_mini.experiments.results import BY_ORM, Findings, Grid, claim_of, measured
 from rstar_mini.policy import forget
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.search import Selection
-from rstar_mini.search.beam import beam_search
 from rstar_mini.types import Problem
 
 TITLE = "Scaling: accuracy against tokens"
@@ -46,7 +45,7 @@ def scaling(lab: Lab) -> Findings:
             outcomes[f"weighted vote {trees}"] = drawn.outcome(Selection.WEIGHTED)
         for width in TREES:
             forget(judge)
-            outcomes[f"beam {width}"] = _beam(lab, problems, expander, judge, width)
+            outcomes[f"beam {width}"] = beam(problems, expander, judge, lab.recipe, width)
         return outcomes
 
     found = lab.measure("scaling", lab.models, last, ask, lambda seed: lab.models(seed).scorer(last), most=PROBLEMS)
@@ -72,11 +71,3 @@ def scaling(lab: Lab) -> Findings:
     most, note = f"mcts {TREES[-1]}", "the paper: 64 trajectories over 8, MATH"
     claims.append(claim_of(f"{TREES[-1]} trees over one", "1, 6", 0.6, found[most], found["mcts 1"], note))
     return [Grid("Held-out problems right (%) by trees, or width of the beam", columns, rows, curve=True)], claims
-
-
-def _beam(lab: Lab, problems: Sequence[Problem], expander: MakeExpander, judge: PPMScorer, width: int) -> Outcome:
-    before, settings = judge.cache.forwarded, lab.recipe.search
-    how = width, lab.recipe.evaluation.candidates, settings.temperature, settings.depth
-    trees = beam_search(problems, expander(f"beam-{width}", judge), *how)
-    tokens = sum(tree.tokens for tree in trees) + judge.cache.forwarded - before
-    return Outcome(chosen_right(problems, [trees], Selection.PPM), tokens)

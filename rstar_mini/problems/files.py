@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from rstar_mini.errors import UserError
+from rstar_mini.yaml_text import load_yaml
 
 ENDINGS = (".jsonl", ".json", ".parquet")
 _NAMES = ", ".join(ENDINGS)
 EXPECTED = "give a JSONL file with 'question' and 'answer' on each line"
+_MOST_OF_A_CARD = 10**6  # characters; that of a set with hundreds of configurations has a tenth of it
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 Row = tuple[int, str, dict[str, Any]]
 """Its number, where it stands, and its columns."""
@@ -125,10 +127,8 @@ def check_card(folder: Path) -> None:
 
 def _data_files(card: Path) -> Iterator[str]:
     """All paths of the configurations in a data set's card."""
-    from huggingface_hub import metadata_load
-
     try:
-        about = metadata_load(card) if card.suffix == ".md" else _yaml(card)
+        about = _about(card)
     except Exception as error:  # of the YAML, or of the text around it
         raise UserError(f"{card}: its metadata cannot be read ({str(error).splitlines()[0]})") from error
     configs = (about or {}).get("configs") if isinstance(about, dict) else None
@@ -137,10 +137,16 @@ def _data_files(card: Path) -> Iterator[str]:
             yield from _strings(config.get(key))
 
 
-def _yaml(file: Path) -> Any:
-    import yaml
+def _about(card: Path) -> Any:
+    """The YAML of a card, as huggingface_hub finds it, but bounded: the library would follow any number of aliases."""
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-    return yaml.safe_load(file.read_text("utf-8"))
+    with card.open(encoding="utf-8-sig") as file:
+        text = file.read(_MOST_OF_A_CARD + 1)
+    if card.suffix == ".md":
+        block = REGEX_YAML_BLOCK.search(text)
+        text = block[2] if block else ""
+    return load_yaml(text, _MOST_OF_A_CARD)
 
 
 def _strings(value: Any) -> Iterator[str]:

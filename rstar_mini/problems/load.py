@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from rstar_mini.problems.sets import BOXED, SETS, Columns, config_of, fitting
 from rstar_mini.types import Problem
 
 SPLITS = ("train", "validation", "test")
-SHIPPED = {"generated": "", "puzzles": "puzzles-"}  # what the names of the files of a shipped source begin with
+# What the names of the files of a shipped source begin with. Problems of two files come in turns.
+SHIPPED = {"generated": ("",), "puzzles": ("puzzles-",), "mixed": ("", "puzzles-")}
 _MAX_LEVEL = 999_999
 INSTEAD = "use 'generated' or a .jsonl file with 'question' and 'answer'"
 
@@ -31,12 +33,12 @@ def load_problems(
 ) -> list[Problem]:
     """The problems of a source, in its order, cut to `limit` after the choice of families and levels.
 
-    `source` is "generated" or "puzzles" (the shipped splits train, validation and test), a path that ends in .jsonl,
-    .json or .parquet (`split` plays no part), the short name of a known set (`rstar_mini.problems.sets.SETS`, such as
-    "gsm8k"), a dataset of the Hub such as "AI-MO/NuminaMath-1.5", or a folder with the files of one. Rows have the
-    columns of a known set, or `question` or `problem` and `answer` or a `solution` with a boxed answer; an answer that
-    ends in "#### 42" is cut to its final answer. A level is a whole number: "Level 3" is 3, and so is a difficulty of
-    3.5.
+    `source` is "generated", "puzzles" or "mixed", which has both in turns (the shipped splits train, validation and
+    test), a path that ends in .jsonl, .json or .parquet (`split` plays no part), the short name of a known set
+    (`rstar_mini.problems.sets.SETS`, such as "gsm8k"), a dataset of the Hub such as "AI-MO/NuminaMath-1.5", or a folder
+    with the files of one. Rows have the columns of a known set, or `question` or `problem` and `answer` or a `solution`
+    with a boxed answer; an answer that ends in "#### 42" is cut to its final answer. A level is a whole number:
+    "Level 3" is 3, and so is a difficulty of 3.5.
 
     Raises:
         UserError: no such source or split, a broken or incomplete row, no problem left, or a limit below 1.
@@ -67,10 +69,11 @@ def read_problems(
         raise UserError(f"limit {limit} is below 1; leave it out to load every problem")
     problems: list[Problem] = []
     without_answer = 0
-    for problem in _read(source, split):
+    parts = [(p for p in part if p is None or _wanted(p, families, levels)) for part in _read(source, split)]
+    for problem in _in_turns(parts):
         if problem is None:
             without_answer += 1
-        elif _wanted(problem, families, levels):
+        else:
             problems.append(problem)
         if len(problems) == limit:
             break
@@ -93,13 +96,20 @@ def _check_ids(source: str, problems: Sequence[Problem]) -> None:
         raise UserError(f"{source}: {len(twice)} ids belong to several problems: {named}; give each problem its own id")
 
 
-def _read(source: str, split: str) -> Iterator[Problem | None]:
-    """Problem by problem; None stands for a row without a final answer."""
+def _in_turns(parts: Sequence[Iterator[Problem | None]]) -> Iterator[Problem | None]:
+    """One of each part after the other, as long as it lasts."""
+    ended = object()
+    for turn in zip_longest(*parts, fillvalue=ended):
+        yield from (each for each in turn if each is not ended)  # type: ignore[misc]  # the rest are problems
+
+
+def _read(source: str, split: str) -> list[Iterator[Problem | None]]:
+    """Problem by problem, the parts of a source apart; None stands for a row without a final answer."""
     if source in SHIPPED:
-        return _read_file(_shipped(source, split))
+        return [_read_file(path) for path in _shipped(source, split)]
     if is_local(source) and not Path(source).is_dir():
-        return _read_file(Path(source))
-    return _read_hub(source, split)
+        return [_read_file(Path(source))]
+    return [_read_hub(source, split)]
 
 
 def _wanted(problem: Problem, families: Sequence[str] | None, levels: Sequence[int] | None) -> bool:
@@ -108,10 +118,10 @@ def _wanted(problem: Problem, families: Sequence[str] | None, levels: Sequence[i
     return right_family and (levels is None or problem.level is None or problem.level in levels)
 
 
-def _shipped(source: str, split: str) -> Path:
+def _shipped(source: str, split: str) -> list[Path]:
     if split not in SPLITS:
         raise UserError(f"the {source} problems have no split '{split}'; use one of {', '.join(SPLITS)}")
-    return data_file(f"{SHIPPED[source]}{split}.jsonl")
+    return [data_file(f"{part}{split}.jsonl") for part in SHIPPED[source]]
 
 
 def _read_file(path: Path) -> Iterator[Problem | None]:

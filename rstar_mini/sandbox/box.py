@@ -14,6 +14,7 @@ from rstar_mini.sandbox.servers import Facts, Servers
 from rstar_mini.sandbox.wire import MAX_CODE, Limits
 from rstar_mini.types import Execution, Status
 
+_ATTEMPTS = 3  # to see how programs are isolated
 _WALL_FACTOR = 1.5  # wall-clock seconds allowed for each CPU second: ends programs that sleep
 _MARGIN = 0.3  # CPU times this near the limit, as a share of it, may be noise and are measured again
 _KINDS = (Status.OK, Status.ERROR, Status.MEMORY, Status.FORBIDDEN)  # what a program's own record may say
@@ -61,7 +62,8 @@ class Sandbox:
         layers: what confines a program; all that the machine has, unless a test or a measurement asks for less.
 
     Raises:
-        UserError: this machine's isolation is weaker than `require_isolation`; the message says why.
+        UserError: this machine's isolation is weaker than `require_isolation`, or no server answers; the message says
+            why.
     """
 
     def __init__(
@@ -93,9 +95,17 @@ class Sandbox:
             )
 
     def _isolation(self) -> tuple[Isolation, str]:
-        """How an empty program is isolated, and what keeps it from more."""
-        facts = self._lean.run([""], self.limits)[0]
-        return Isolation(facts["isolation"]), facts["missing"]
+        """How an empty program is isolated, and what keeps it from more.
+
+        Raises:
+            UserError: no server answers.
+        """
+        for _ in range(_ATTEMPTS):  # on a busy machine a server may be too slow, and is given up
+            facts = self._lean.run([""], self.limits)[0]
+            if facts["isolation"]:
+                return Isolation(facts["isolation"]), facts["missing"]
+        self.close()
+        raise UserError("the sandbox's processes do not answer: this machine is very busy; try again when it is not")
 
     def __enter__(self) -> Self:
         return self

@@ -72,7 +72,7 @@ def _coverage(metrics: Sequence[Mapping[str, Any]]) -> Panel:
 
 
 def _level(name: str) -> str:
-    return name if name == "all" else f"level {name}"
+    return f"level {name}" if name.isdigit() else name
 
 
 def _figure(panels: Sequence[Panel]) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from rstar_mini.errors import UserError, command
 from rstar_mini.files import write_bytes
 from rstar_mini.show.figures import accuracy_figure, coverage_figure
 from rstar_mini.show.page import escaped, image, preformatted, table, whole_page
-from rstar_mini.show.tables import HEADERS, difference, number, result_cells, share
+from rstar_mini.show.tables import HEADERS, difference, number, result_cells, rows_by_kind, share
 from rstar_mini.show.tree_plot import draw_tree
 from rstar_mini.types import Tree
 
@@ -61,10 +62,10 @@ def _sections(run: Run, metrics: Sequence[Mapping[str, Any]]) -> Iterator[tuple[
 
 def _results(run: Run, metrics: Sequence[Mapping[str, Any]]) -> str:
     rows = []
-    for row in metrics:
-        held_out = row.get("evaluation", {})
+    for row, part in ((whole, part) for whole in metrics for part in rows_by_kind(whole)):
+        held_out = part.get("evaluation", {})
         line = command("evolve", f"{run.path.name}/recipe.yaml", "--run", "again", "--rounds", max(1, row["round"]))
-        cells = [*result_cells(row), str(held_out.get("n", "-")), str(held_out.get("seed", "-"))]
+        cells = [*result_cells(part), str(held_out.get("n", "-")), str(held_out.get("seed", "-"))]
         rows.append([*map(escaped, cells), f"<code>{escaped(line)}</code>"])
     note = "<p>In percent with 95 % Wilson intervals; round 0 is the base model. The command makes the row again.</p>"
     return note + table((*HEADERS, "n", "seed", "command"), rows)
@@ -74,7 +75,7 @@ SYSTEM_HEADERS = ("round", "system", "right (%)", "phrasings never trained on (%
 
 
 def _systems(metrics: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    for row in metrics:
+    for row in chain.from_iterable(map(rows_by_kind, metrics)):
         for name, system in row.get("evaluation", {}).get("systems", {}).items():
             counts = [share(system), share(system.get("unseen")), number(system["n"])]
             costs = [number(system.get("tokens")), number(system.get("samples"))]
@@ -82,7 +83,7 @@ def _systems(metrics: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
 
 
 def _paired(metrics: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
-    for row in metrics:
+    for row in chain.from_iterable(map(rows_by_kind, metrics)):
         for name, values in row.get("evaluation", {}).get("paired", {}).items():
             yield [escaped(cell) for cell in (str(row["round"]), name, difference(values))]
 
@@ -94,7 +95,7 @@ def _coverage(metrics: Sequence[Mapping[str, Any]]) -> str:
         for row in metrics
         if "coverage" in row
     ]
-    headers = ["round", *(level if level == "all" else f"level {level}" for level in levels)]
+    headers = ["round", *(f"level {level}" if level.isdigit() else level for level in levels)]
     return table(headers, rows) + image(coverage_figure(metrics), "coverage by round and level")
 
 

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from rstar_mini.evaluation.statistics import interval
+from rstar_mini.problems.kinds import WORDS
 
 if TYPE_CHECKING:
     from rstar_mini.evaluation.compare import Standing
@@ -26,11 +27,19 @@ def results_table(metrics: Sequence[Mapping[str, Any]]) -> Table:
     # Narrow enough for a terminal of 80 columns.
     table = Table(*HEADERS, title="Results by round", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.show_edge = False
+    table.columns[0].min_width = max(map(len, WORDS.split())) if any("kinds" in e for e in held_out) else None
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for row in metrics:
-        table.add_row(*(cell.replace(" [", "\n").removesuffix("]") for cell in result_cells(row)))
+        for part in rows_by_kind(row):
+            table.add_row(*(cell.replace(" [", "\n").removesuffix("]") for cell in result_cells(part)))
     return table
+
+
+def rows_by_kind(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A round's row and, where held-out problems are of several kinds, a row for each kind."""
+    kinds = row.get("evaluation", {}).get("kinds", {})
+    return [row, *({"round": f"{row['round']}, {kind}", "evaluation": part} for kind, part in kinds.items())]
 
 
 def needs_table(plan: Plan) -> Table:
