@@ -199,7 +199,7 @@ class PrefixCache:
         ids = np.concatenate([trie.tokens for trie in tries])
         parts = self._parts(rows, row)
         hidden = [
-            self.forward(rows, *(each[part] for each in (row, column, sees, ids, at)), leads[row[part]] > 0)
+            self.forward(rows, row[part], column[part], sees[part], ids[part], at[part], leads[row[part]] > 0)
             for part in parts
         ]
         self._check(hidden[0])

@@ -62,15 +62,19 @@ def feed_forward(
         live, index = np.unique(row, return_inverse=True)
         height = len(live)
     seat, widest = seats(index)
-    hidden = None
+    hidden: Tensor | None = None
     if lead is not None and led is not None and not led.all():
-        hidden = np.zeros(height, dtype=bool)
-        hidden[index[~led]] = True
-        hidden = torch.from_numpy(hidden).to(device)
+        unled = np.zeros(height, dtype=bool)
+        unled[index[~led]] = True
+        hidden = torch.from_numpy(unled).to(device)
     place = index * widest + seat
+    pages, offsets, indices, places = (torch.from_numpy(each).to(device) for each in (page, offset, index, place))
     feed = Feed(
         kv,
-        *(torch.from_numpy(each).to(device) for each in (page, offset, index, place)),
+        pages,
+        offsets,
+        indices,
+        places,
         packed=len(place) == height * widest,
         height=height,
         widest=widest,
