@@ -64,7 +64,7 @@ def training_peak(shape: Shape, step: Step, devices: int = 1) -> float:
 
     Full fine-tuning on several `devices` is spread over them (FSDP), and this is what each of them takes.
     """
-    factors = _calibration()["full" if step.tuning == "full" else "adapters"]
+    factors = calibration()["full" if step.tuning == "full" else "adapters"]
     active = activations(shape, step, factors)
     if step.tuning == "full" and devices > 1:
         share = replace(shape, numbers=-(-shape.numbers // devices))
@@ -127,10 +127,11 @@ def search_peak(shape: Shape, tuning: Tuning, rank: int, load: Load) -> float:
     weights = load.copies * shape.weights(tuning, 2)
     adapters = 0 if tuning == "full" or load.copies > 1 else 2 * 2 * shape.adapters(rank)
     held = weights + adapters + 2.0 * shape.kept * (load.live + load.columns)
-    return held + max(rows_bytes(shape, load), _calibration()["search"]["logits"][0] * logits_bytes(shape, load))
+    return held + max(rows_bytes(shape, load), calibration()["search"]["logits"][0] * logits_bytes(shape, load))
 
 
 @cache
-def _calibration() -> dict[str, Factors]:
+def calibration() -> dict[str, Factors]:
+    """The measured factors: of memory, and of seconds (`speed`)."""
     factors: dict[str, Factors] = read_json(CALIBRATION)["factors"]
     return factors
