@@ -59,7 +59,7 @@ def needs_table(plan: Plan) -> Table:
 
 def costs_table(plan: Plan, price: float | None = None) -> Table:
     """What each round costs, roughly; with the `price` of an hour of one GPU, also in money."""
-    by_engine = "; ".join(f"{_rough(hours / plan.gpus)} h with {engine}" for engine, hours in plan.engines.items())
+    by_engine = "; ".join(f"{rough(hours / plan.gpus)} h with {engine}" for engine, hours in plan.engines.items())
     caption = f"whole run: {by_engine}; to take: {plan.engine}. vLLM's hours are not measured. Rough: the length of "
     caption += "a policy's steps may change this several times over"
     if plan.gpus > 1:
@@ -70,7 +70,7 @@ def costs_table(plan: Plan, price: float | None = None) -> Table:
     for cost in (plan.base, *plan.costs):
         parts = (cost.search, cost.training, cost.evaluation)
         name = "base" if cost.number == 0 else str(cost.number)
-        counts = (f"{cost.sampled:.1e}", f"{cost.trained:.1e}", *map(_rough, parts))
+        counts = (f"{cost.sampled:.1e}", f"{cost.trained:.1e}", *map(rough, parts))
         table.add_row(name, *counts, *_hours(cost.gpu_hours, plan.gpus, price))
     table.add_row("all", "", "", "", "", "", *_hours(plan.gpu_hours, plan.gpus, price))
     return table
@@ -88,16 +88,16 @@ def cards_table(cards: Sequence[str], recipes: Sequence[Recipe]) -> Table:
 
 def card_cell(made: Plan) -> str:
     """Hours and the most memory, or that it does not fit."""
-    return f"{_rough(made.gpu_hours)} h, {made.peak_gb:.1f} GB" if made.fits else "too large"
+    return f"{rough(made.gpu_hours)} h, {made.peak_gb:.1f} GB" if made.fits else "too large"
 
 
 def _hours(gpu_hours: float, gpus: int, price: float | None) -> list[str]:
     """GPU hours, hours, and money where an hour has a price."""
-    money = [] if price is None else [_rough(gpu_hours * price)]
-    return [_rough(gpu_hours), _rough(gpu_hours / gpus), *money]
+    money = [] if price is None else [rough(gpu_hours * price)]
+    return [rough(gpu_hours), rough(gpu_hours / gpus), *money]
 
 
-def _rough(value: float) -> str:
+def rough(value: float) -> str:
     """Two digits that count."""
     return f"{float(f'{value:.2g}'):,g}"
 
