@@ -229,9 +229,7 @@ def _rows(recipe: Recipe, cache: int) -> int:
 
     size, most, per_shard = lengths(recipe), _most_rows(recipe), recipe.search.shard
     each = {settings.candidates for settings in recipe.rounds}
-    return max(
-        int(n * nodes_at_work(cache, size.question + n * SPARE * size.step, per_shard, most, n)) for n in each
-    )
+    return max(int(n * nodes_at_work(cache, size.question + n * SPARE * size.step, per_shard, most, n)) for n in each)
 
 
 def _search_advice(recipe: Recipe, weights: float, where: Machine) -> str:

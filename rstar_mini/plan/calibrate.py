@@ -100,7 +100,7 @@ def fit_seconds(cases: Sequence[Mapping[str, Any]]) -> Factors:
 
 
 def _seconds_row(case: Mapping[str, Any], tunings: Sequence[str]) -> tuple[tuple[float, ...], float, float]:
-    """Layers launched, by tuning, and seconds at the maker's rate, in a step; what was measured, less moving weights."""
+    """Layers launched, by tuning, and seconds at the maker's rate; what was measured, less moving weights."""
     base, card, seconds = shape(BASES[case["model"]]), card_of(case), case["seconds"] / STEPS
     step = step_of(case)
     layers = (4 / 3 if step.recompute else 1) * base.layers
@@ -120,9 +120,7 @@ def _decoding_row(case: Mapping[str, Any]) -> tuple[tuple[float], float, float]:
 def predicted_seconds(case: Mapping[str, Any], factors: Factors) -> float:
     """What a training that was measured should take."""
     base, step = shape(BASES[case["model"]]), step_of(case)
-    return STEPS * step_seconds(
-        base, step.tuning, step.tokens, step.recompute, card_of(case), *factors[step.tuning]
-    )
+    return STEPS * step_seconds(base, step.tuning, step.tokens, step.recompute, card_of(case), *factors[step.tuning])
 
 
 def _fit_training(cases: Sequence[Mapping[str, Any]]) -> Factors:

@@ -95,7 +95,7 @@ def card_here() -> str:
 
 
 def card_named(reported: str, memory_gb: float) -> str:
-    """The name in the table of what a driver reports, such as "NVIDIA GeForce RTX 4090"; of a card not in it, its size."""
+    """The name of what a driver reports, such as "NVIDIA GeForce RTX 4090"; of a card not in the table, its size."""
     words = set(re.split(r"[^a-z0-9]+", reported.lower().replace("rtx ", "rtx").replace(" ti", "ti")))
     for known in MACHINES.values():
         if known.name.partition("-")[0] in words and abs(known.memory_gb - memory_gb) < 0.15 * memory_gb:

@@ -131,4 +131,3 @@ def training_flops(base: Shape, tokens: float, recompute: bool) -> float:
 def training_bytes(base: Shape, tuning: str, recompute: bool) -> float:
     """Bytes of weights that it moves."""
     return (4 if recompute else 3) * weight_bytes(base, tuning, PACKED_ROWS)
-

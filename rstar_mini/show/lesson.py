@@ -70,7 +70,7 @@ def begin() -> None:
 
 
 def banner(text: str) -> None:
-    """Print this line above the output of each later cell of the kernel: a rehearsal must not pass for the real thing."""
+    """Print this line above the output of each later cell: a rehearsal must not pass for the real thing."""
     shell = get_ipython()  # type: ignore[no-untyped-call]
     assert shell is not None, "a notebook calls this"
     shell.events.register("pre_run_cell", lambda _: print(text))
