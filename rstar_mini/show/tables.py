@@ -64,9 +64,13 @@ def costs_table(plan: Plan, price: float | None = None) -> Table:
     caption += "a policy's steps may change this several times over"
     if plan.gpus > 1:
         caption = f"nodes: {plan.nodes}; {caption}"
-    headers = ["round", "tokens sampled", "tokens trained on", "search", "training", "evaluation", "GPU hours", "hours"]
+    headers = ["round", "sampled", "trained", "search", "training", "evaluation", "GPU h", "hours"]
     headers += [] if price is None else ["cost"]
-    table = Table(*headers, caption=caption, box=box.SIMPLE_HEAD)
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(*headers, title="Tokens and hours", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.show_edge = False
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
     for cost in (plan.base, *plan.costs):
         parts = (cost.search, cost.training, cost.evaluation)
         name = "base" if cost.number == 0 else str(cost.number)
