@@ -87,7 +87,7 @@ def fit_seconds(cases: Sequence[Mapping[str, Any]]) -> Factors:
     """Seconds of the host for a layer in training, and the share of the products; the same for a layer in decoding."""
     trainings = [case for case in cases if case["kind"] != "search"]
     searches = [case for case in cases if case["kind"] == "search"]
-    factors = {}
+    factors: Factors = {}
     for tunings in (("full",), ("lora", "qlora")):  # 4 bits have launches of their own, and the products of 16 bits
         rows = [_seconds_row(case, tunings) for case in trainings if case["tuning"] in tunings]
         *layers, inverse = _least_squares(rows, 8)
