@@ -184,7 +184,9 @@ def bench(
 @app.command()
 def plan(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")] = "tiny",
-    gpu: Annotated[str, typer.Option(help="t4, 3090, 4090, a100-40, h100, h200, or cpu: this machine.")] = "cpu",
+    gpu: Annotated[
+        str, typer.Option(help="A card, such as t4 or rtx4090; a size, such as 12gb; or cpu: this machine.")
+    ] = "cpu",
     gpus: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
     price: Annotated[float | None, typer.Option(min=0, help="Of one of them for an hour.")] = None,
     overrides: Annotated[

@@ -17,6 +17,7 @@ from rstar_mini.show.notebooks import WIDGET, cost_card, execute
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+REHEARSED = ROOT / "notebooks" / "11_phi3_mini_on_your_gpu.ipynb"
 LONGEST_CELL = 15  # lines
 LONGEST_RUN, MEAN_RUN = 120, 30  # seconds
 EXERCISE = re.compile(r"^### \d+\.\d+ .+ \((easy|medium|hard), \d+ minutes\)$", re.MULTILINE)
@@ -80,8 +81,8 @@ def printed(cell):
     return "".join(texts)  # a kernel may cut one stream into several pieces
 
 
-def test_there_are_eleven_lessons_and_every_one_has_its_solutions():
-    assert [path.name[:2] for path in LESSONS] == [f"{number:02d}" for number in range(11)]
+def test_there_are_twelve_lessons_and_every_one_has_its_solutions():
+    assert [path.name[:2] for path in LESSONS] == [f"{number:02d}" for number in range(12)]
     assert [path.name for path in SOLUTIONS] == [path.name for path in LESSONS]
 
 
@@ -144,6 +145,13 @@ def test_it_says_what_it_costs_and_what_it_teaches(path):
 
 def test_the_replay_tier_is_quick_on_average():
     assert sum(cost_card(read(path))["replay"].seconds for path in LESSONS) <= MEAN_RUN * len(LESSONS)
+
+
+def test_every_output_of_a_rehearsal_says_that_it_is_one():
+    """From the cell on that sets the banner: nothing may pass for Phi-3-mini's."""
+    [begin, *shown] = [c for c in code_cells(read(REHEARSED)) if c.outputs]
+    assert begin.id == "begin" and len(shown) > 20
+    assert [cell.id for cell in shown if not printed(cell).startswith("rehearsal: a Phi-3 of 0.9 M")] == []
 
 
 @each_lesson

@@ -1,4 +1,4 @@
-"""Fit the factors of `memory` to measured peaks: `python -m rstar_mini.plan.calibrate tests/gpu/h200_memory.jsonl`.
+"""Fit `memory` and `speed` to measurements: `python -m rstar_mini.plan.calibrate tests/gpu/h200_memory.jsonl`.
 
 Cases that are `held_out` are left out of the fit and say how far it can be trusted.
 """
@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from rstar_mini.files import read_jsonl, write_json
+from rstar_mini.plan.machine import Machine, machine
 from rstar_mini.plan.memory import (
     CALIBRATION,
     Factors,
     Load,
     Step,
+    calibration,
     layer,
     logits,
     logits_bytes,
@@ -27,6 +29,7 @@ from rstar_mini.plan.memory import (
     training_peak,
 )
 from rstar_mini.plan.shape import Shape, shape
+from rstar_mini.plan.speed import DECODING, TOKEN_SECONDS, step_seconds, training_bytes, training_flops
 
 BASES = {
     "smol": "smol",
@@ -36,6 +39,7 @@ BASES = {
     "qwen2.5-math-7b": "Qwen/Qwen2.5-Math-7B",
 }
 RANK = 16
+STEPS, DECODED = 3, 32  # of a training and of decoding, when they were measured
 
 
 def held_out(case: Mapping[str, Any]) -> bool:
@@ -54,7 +58,7 @@ def step_of(case: Mapping[str, Any]) -> Step:
 def load_of(case: Mapping[str, Any], base: Shape) -> Load:
     """The search that was measured: eight candidates a problem, one base with its adapters."""
     live, columns = (round(case[name] / (2 * base.kept)) for name in ("live_bytes", "rows_bytes"))
-    return Load(1, live, 8 * case["problems"], columns, min(8192, live))
+    return Load(1, live, 8 * case["problems"], columns, min(8192, live), copied=columns)
 
 
 def measured_peak(case: Mapping[str, Any], base: Shape) -> float:
@@ -64,13 +68,59 @@ def measured_peak(case: Mapping[str, Any], base: Shape) -> float:
 
 
 def fit(cases: Sequence[Mapping[str, Any]]) -> dict[str, Factors]:
-    """The factors of trainings of all weights, of trainings of adapters, and of searches."""
+    """The factors of trainings of all weights, of trainings of adapters, of searches, and of seconds."""
     trainings = [case for case in cases if case["kind"] != "search"]
     return {
         "full": _fit_training([case for case in trainings if case["tuning"] == "full"]),
         "adapters": _fit_training([case for case in trainings if case["tuning"] != "full"]),
         "search": {"logits": _fit_search([case for case in cases if case["kind"] == "search"])},
+        "seconds": fit_seconds(cases),
     }
+
+
+def card_of(case: Mapping[str, Any]) -> Machine:
+    """The card on which it was measured."""
+    return machine(case["gpu"].split()[-1].lower())
+
+
+def fit_seconds(cases: Sequence[Mapping[str, Any]]) -> Factors:
+    """Seconds of the host for a layer in training, and the share of the products; the same for a layer in decoding."""
+    trainings = [case for case in cases if case["kind"] != "search"]
+    searches = [case for case in cases if case["kind"] == "search"]
+    factors: Factors = {}
+    for tunings in (("full",), ("lora", "qlora")):  # 4 bits have launches of their own, and the products of 16 bits
+        rows = [_seconds_row(case, tunings) for case in trainings if case["tuning"] in tunings]
+        *layers, inverse = _least_squares(rows, 8)
+        factors |= {t: [round(layer, 5), round(1 / inverse, 4)] for t, layer in zip(tunings, layers, strict=True)}
+    per_layer = [
+        _least_squares([_decoding_row(case) for case in searches if case["tuning"] == tuning], 5)[0]
+        for tuning in ("lora", "qlora")
+    ]
+    return factors | {"decoding": per_layer}
+
+
+def _seconds_row(case: Mapping[str, Any], tunings: Sequence[str]) -> tuple[tuple[float, ...], float, float]:
+    """Layers launched, by tuning, and seconds at the maker's rate; what was measured, less moving weights."""
+    base, card, seconds = shape(BASES[case["model"]]), card_of(case), case["seconds"] / STEPS
+    step = step_of(case)
+    layers = (4 / 3 if step.recompute else 1) * base.layers
+    ideal = training_flops(base, step.tokens, step.recompute) / (1e12 * card.tflops)
+    moved = training_bytes(base, step.tuning, step.recompute) / (1e12 * card.bandwidth)
+    return (*(layers * (tuning == step.tuning) for tuning in tunings), ideal), seconds - moved, seconds
+
+
+def _decoding_row(case: Mapping[str, Any]) -> tuple[tuple[float], float, float]:
+    """Layers launched in all steps; what was measured, without products and the host's part for tokens."""
+    base, card = shape(BASES[case["model"]]), card_of(case)
+    tokens = 8 * case["problems"] * DECODED
+    products = 2.0 * base.linear * (case["forwarded"] + tokens) / (DECODING * 1e12 * card.tflops)
+    return (float(DECODED * base.layers),), case["seconds"] - products - TOKEN_SECONDS * tokens, case["seconds"]
+
+
+def predicted_seconds(case: Mapping[str, Any], factors: Factors) -> float:
+    """What a training that was measured should take."""
+    base, step = shape(BASES[case["model"]]), step_of(case)
+    return STEPS * step_seconds(base, step.tuning, step.tokens, step.recompute, card_of(case), *factors[step.tuning])
 
 
 def _fit_training(cases: Sequence[Mapping[str, Any]]) -> Factors:
@@ -108,13 +158,13 @@ def _fit_search(cases: Sequence[Mapping[str, Any]]) -> list[float]:
     return _least_squares(rows)
 
 
-def _least_squares(rows: Sequence[tuple[Sequence[float], float, float]]) -> list[float]:
-    """Factors that keep the relative error of the whole peak small; zeros where there is no case."""
+def _least_squares(rows: Sequence[tuple[Sequence[float], float, float]], digits: int = 4) -> list[float]:
+    """Factors that keep the relative error of the whole small; zeros where there is no case."""
     if not rows:
         return [0.0, 0.0]
     x = np.array([[value / peak for value in row] for row, _, peak in rows])
     y = np.array([rest / peak for _, rest, peak in rows])
-    return [round(float(factor), 4) for factor in np.linalg.lstsq(x, y, rcond=None)[0]]
+    return [round(float(factor), digits) for factor in np.linalg.lstsq(x, y, rcond=None)[0]]
 
 
 def compare(cases: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -146,6 +196,7 @@ def main() -> None:
     cases = read_jsonl(parser.parse_args().measured)
     factors = fit([case for case in cases if not held_out(case)])
     write_json(CALIBRATION, {"factors": factors})
+    calibration.cache_clear()
     apart = compare(case for case in cases if held_out(case))
     write_json(CALIBRATION, {"factors": factors, "held_out": apart})
     for row in compare(cases):

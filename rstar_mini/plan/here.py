@@ -5,7 +5,7 @@ from __future__ import annotations
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.capacity import free_bytes
 from rstar_mini.plan import length_warning, needs
-from rstar_mini.plan.machine import Machine
+from rstar_mini.plan.machine import processor
 from rstar_mini.plan.shape import shape
 from rstar_mini.recipes import Recipe
 
@@ -29,7 +29,7 @@ def check_memory(recipe: Recipe, devices: int = 1, there: int | None = None, tra
             f"policy.dtype {policy.dtype}, and {free / 1e9:.1f} GB are free; choose a smaller policy.base, or see "
             "rstar-mini plan"
         )
-    machine = Machine("cpu", free / 1e9, 1)
+    machine = processor(free / 1e9)
     long = length_warning(recipe, base)
     return ([long] if long else []) + [
         f"{need.what} may take {need.peak_gb:.1f} GB, and {machine.usable_gb:.1f} GB are free; change: {need.advice}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ def shape(name: str) -> Shape:
     Raises:
         UserError: the model is not known and its configuration cannot be read.
     """
+    return _known_shape(name) if name in _known() else shape_of(_config(name))
+
+
+@cache
+def _known_shape(name: str) -> Shape:
     return shape_of(_config(name))
 
 
@@ -77,9 +83,14 @@ def shape_of(config: PreTrainedConfig) -> Shape:
 
 
 def _config(name: str) -> PreTrainedConfig:
-    known: Mapping[str, Mapping[str, Any]] = read_json(Path(__file__).with_name("configs.json"))
-    if name in known:
-        fields = dict(known[name])
+    if name in _known():
+        fields = dict(_known()[name])
         return AutoConfig.for_model(fields.pop("model_type"), **fields)
     folder = Path(name) if Path(name).exists() else Repo(name, "model").file("config.json").parent
     return read_config(folder, name)
+
+
+@cache
+def _known() -> Mapping[str, Mapping[str, Any]]:
+    configs: Mapping[str, Mapping[str, Any]] = read_json(Path(__file__).with_name("configs.json"))
+    return configs

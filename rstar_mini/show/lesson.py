@@ -17,6 +17,8 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import Any, Protocol
 
+from IPython import get_ipython
+
 from rstar_mini.errors import UserError
 from rstar_mini.files import write_bytes
 from rstar_mini.paths import data_file
@@ -65,6 +67,13 @@ def begin() -> None:
     if tier() is Tier.REPLAY:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     print(f"tier: {tier()}", f"python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES), sep=" · ")
+
+
+def banner(text: str) -> None:
+    """Print this line above the output of each later cell: a rehearsal must not pass for the real thing."""
+    shell = get_ipython()  # type: ignore[no-untyped-call]
+    assert shell is not None, "a notebook calls this"
+    shell.events.register("pre_run_cell", lambda _: print(text))
 
 
 def recorded(name: str, compute: Callable[[], Any], of: type[Recordable] | None = None) -> Any:

@@ -37,7 +37,7 @@ if _status.exists():
     _own = int(_re.search("VmHWM:[^0-9]+([0-9]+)", _status.read_text())[1])
 print((_own + _resource.getrusage(_resource.RUSAGE_CHILDREN).ru_maxrss) / 1e6)
 """
-_CARD = re.compile(r"^\| (replay|live) \| (\d+) (s|min) \| ([\d.]+) GB \| (.+) \|$", re.MULTILINE)
+_CARD = re.compile(r"^\| (replay|rehearsal|live) \| (\d+) (s|min) \| ([\d.]+) GB \| (.+) \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Cost:
 
 
 def cost_card(notebook: NotebookNode) -> dict[str, Cost]:
-    """What a lesson says that it costs: its table of tiers."""
+    """What a lesson says that it costs: its table of tiers; a rehearsal runs in the place of the replay tier."""
     return {
-        tier: Cost(float(time) * (60 if unit == "min" else 1), float(memory))
+        tier.replace("rehearsal", "replay"): Cost(float(time) * (60 if unit == "min" else 1), float(memory))
         for tier, time, unit, memory, _ in _CARD.findall(notebook.cells[0].source)
     }
 
@@ -78,7 +78,7 @@ def execute(notebook: NotebookNode, folder: Path, tier: str = Tier.REPLAY, kerne
     finally:
         notebook.cells.pop()
     _forget_widgets(notebook)
-    return Cost(time.monotonic() - start, float(probe.outputs[0].text))
+    return Cost(time.monotonic() - start, float(probe.outputs[0].text.split()[-1]))  # a banner may stand above
 
 
 def _forget_widgets(notebook: NotebookNode) -> None:

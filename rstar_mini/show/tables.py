@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rstar_mini.evaluation.compare import Standing
     from rstar_mini.experiments.results import Result
     from rstar_mini.plan import Plan
+    from rstar_mini.recipes import Recipe
 
 HEADERS = ("round", "greedy", "vote", "mcts", "mcts - vote", "coverage", "PPM acc.")
 
@@ -46,7 +47,8 @@ def needs_table(plan: Plan) -> Table:
     """The most memory that each step of a round takes, and what to change where that is too much."""
     caption = (
         f"{plan.numbers / 1e9:.3g} billion numbers; download {plan.download_gb:,.1f} GB, disk {plan.disk_gb:,.1f} GB; "
-        "memory within 15 % of what was measured on an H200, elsewhere not checked"
+        "memory within 15 % of what was measured on an H200, elsewhere not checked. The caches of a search follow the "
+        "memory: a smaller card gives them less"
     )
     title = f"{plan.recipe} on {plan.gpus} x {plan.machine}: {plan.usable_gb:.1f} GB each"
     table = Table("step", "GB at most", "", title=title, caption=caption, box=box.SIMPLE_HEAD)
@@ -57,22 +59,49 @@ def needs_table(plan: Plan) -> Table:
 
 def costs_table(plan: Plan, price: float | None = None) -> Table:
     """What each round costs, roughly; with the `price` of an hour of one GPU, also in money."""
-    caption = (
-        "rough: how long a policy's steps are and how soon its trees are solved may change this several times over"
-    )
+    by_engine = "; ".join(f"{rough(hours / plan.gpus)} h with {engine}" for engine, hours in plan.engines.items())
+    caption = f"whole run: {by_engine}; to take: {plan.engine}. vLLM's hours are not measured. Rough: the length of "
+    caption += "a policy's steps may change this several times over"
     if plan.gpus > 1:
         caption = f"nodes: {plan.nodes}; {caption}"
-    headers = ["round", "tokens sampled", "tokens trained on", "GPU hours", "hours"]
+    headers = ["round", "sampled", "trained", "search", "training", "evaluation", "GPU h", "hours"]
     headers += [] if price is None else ["cost"]
-    table = Table(*headers, caption=caption, box=box.SIMPLE_HEAD)
-    hours = [cost.gpu_hours for cost in plan.costs]
-    names = [(str(cost.number), f"{cost.sampled:.1e}", f"{cost.trained:.1e}") for cost in plan.costs]
-    for name, each in zip([*names, ("all", "", "")], [*hours, sum(hours)], strict=True):
-        table.add_row(*name, _rough(each), _rough(each / plan.gpus), *([] if price is None else [_rough(each * price)]))
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(*headers, title="Tokens and hours", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.show_edge = False
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for cost in (plan.base, *plan.costs):
+        parts = (cost.search, cost.training, cost.evaluation)
+        name = "base" if cost.number == 0 else str(cost.number)
+        counts = (f"{cost.sampled:.1e}", f"{cost.trained:.1e}", *map(rough, parts))
+        table.add_row(name, *counts, *_hours(cost.gpu_hours, plan.gpus, price))
+    table.add_row("all", "", "", "", "", "", *_hours(plan.gpu_hours, plan.gpus, price))
     return table
 
 
-def _rough(value: float) -> str:
+def cards_table(cards: Sequence[str], recipes: Sequence[Recipe]) -> Table:
+    """Which recipe for which card: hours of the whole run, evaluation included, with the package's own engine."""
+    from rstar_mini.plan import plan
+
+    table = Table("card", *(recipe.name for recipe in recipes), box=box.SIMPLE_HEAD)
+    for card in cards:
+        table.add_row(card, *(card_cell(plan(recipe, card)) for recipe in recipes))
+    return table
+
+
+def card_cell(made: Plan) -> str:
+    """Hours and the most memory, or that it does not fit."""
+    return f"{rough(made.gpu_hours)} h, {made.peak_gb:.1f} GB" if made.fits else "too large"
+
+
+def _hours(gpu_hours: float, gpus: int, price: float | None) -> list[str]:
+    """GPU hours, hours, and money where an hour has a price."""
+    money = [] if price is None else [rough(gpu_hours * price)]
+    return [rough(gpu_hours), rough(gpu_hours / gpus), *money]
+
+
+def rough(value: float) -> str:
     """Two digits that count."""
     return f"{float(f'{value:.2g}'):,g}"
 
