@@ -25,7 +25,7 @@ from rstar_mini.types import Tree
 FRAME, LAST_FRAME = 900, 4000  # milliseconds
 WIDTH = 960  # pixels: as wide as a page of the code's host
 COLOURS = 64  # enough for red to blue, and a third of the bytes of 256
-PROBLEM, BUDGET = "test-00516", Budget(candidates=5, rollouts=12)
+PROBLEM, BUDGET = "test-00001", Budget(candidates=5, rollouts=12)
 
 
 def growth(tree: Tree, budget: Budget | None = None) -> list[Picture]:
@@ -38,9 +38,7 @@ def growth(tree: Tree, budget: Budget | None = None) -> list[Picture]:
     """
     states = replay(tree, budget or Budget())
     walks = [walk(before, after) for before, after in zip(states, states[1:], strict=False)]
-    return [
-        draw_tree(state, states[-1], walked=walked) for state, walked in zip(states, [[], *walks], strict=True)
-    ]
+    return [draw_tree(state, states[-1], walked=walked) for state, walked in zip(states, [[], *walks], strict=True)]
 
 
 def write_gif(tree: Tree, path: str | Path, budget: Budget | None = None) -> Path:
@@ -82,7 +80,9 @@ def search_shipped(name: str, budget: Budget) -> Tree:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Search a problem with the shipped models, and draw the tree's growth.")
+    parser = argparse.ArgumentParser(
+        description="Search a problem with the shipped models, and draw the tree's growth."
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.gif")
     parser.add_argument("--problem", default=PROBLEM, metavar="ID", help="the id of a held-out problem")
     arguments = parser.parse_args(argv)

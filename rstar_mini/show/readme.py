@@ -1,7 +1,7 @@
 """Write the tables of results into the Markdown pages that show them: `python -m rstar_mini.show.readme`.
 
 A block begins with `<!-- results NAME: PART -->` and ends with `<!-- end -->`. NAME is a folder of `data/results/`.
-PART is an experiment, `claims` of all its experiments, `verdicts` on those that are not open, or `metrics` of its run.
+PART is an experiment, `claims` of all its experiments, `verdicts` on those that are settled, or `metrics` of its run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rstar_mini.files import read_json
 from rstar_mini.paths import data_file
 from rstar_mini.show.tables import HEADERS, difference, result_cells
 
+SETTLED = (Verdict.HOLDS, Verdict.FAILS)
 PAGES = ("README.md", "data/results/README.md")
 
 _BLOCK = re.compile(r"(<!-- results (\S+): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -47,7 +48,7 @@ def _part(folder: Path, part: str) -> str:
     if part == "claims":
         return _table(CLAIM_HEADERS, (claim_cells(claim) for result in found.values() for claim in result.claims))
     if part == "verdicts":
-        claims = [claim for result in found.values() for claim in result.claims if claim.verdict is not Verdict.OPEN]
+        claims = [claim for result in found.values() for claim in result.claims if claim.verdict in SETTLED]
         return _table(("claim", "here [95 %]", "verdict"), (_verdict(claim) for claim in claims))
     if part not in found:
         parts = ", ".join([*found, "claims", "verdicts"])
