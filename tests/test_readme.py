@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from rstar_mini.errors import UserError
 from rstar_mini.evaluation.claims import Claim
@@ -84,6 +85,13 @@ def test_every_mark_of_results_opens_or_ends_a_block(page: str) -> None:
     marks = re.findall(r"<!--.*?-->", text)
     blocks = re.findall(r"<!-- results \S+: \S+ -->\n.*?<!-- end -->", text, re.DOTALL)
     assert len(marks) == 2 * len(blocks)
+
+
+def test_the_moving_picture_moves_and_is_small() -> None:
+    path = data_file("growing-tree.gif")
+    assert path.stat().st_size < 1_500_000 and f"(data/{path.name})" in (ROOT / "README.md").read_text("utf-8")
+    with Image.open(path) as image:
+        assert image.n_frames >= 6 and image.width >= 900
 
 
 def test_results_that_are_not_there_are_one_line(shipped: Path) -> None:

@@ -22,9 +22,8 @@ from rstar_mini.show.picture import Picture
 from rstar_mini.show.tree_plot import draw_tree
 from rstar_mini.types import Tree
 
-FRAME, LAST_FRAME = 900, 4000  # milliseconds
-WIDTH = 960  # pixels: as wide as a page of the code's host
-COLOURS = 64  # enough for red to blue, and a third of the bytes of 256
+FRAME, LAST_FRAME = 1000, 5000  # milliseconds
+WIDTH = 8.8  # inches, 968 pixels: on a page of that width the labels can be read
 PROBLEM, BUDGET = "test-00001", Budget(candidates=5, rollouts=12)
 
 
@@ -56,9 +55,8 @@ def write_gif(tree: Tree, path: str | Path, budget: Budget | None = None) -> Pat
 
 
 def _frame(picture: Picture) -> Image.Image:
-    image = Image.open(io.BytesIO(picture.png())).convert("RGB")
-    image.thumbnail((WIDTH, image.height))
-    return image.quantize(COLOURS, dither=Image.Dither.NONE)
+    picture.set_figwidth(WIDTH)
+    return Image.open(io.BytesIO(picture.png())).convert("RGB").quantize(dither=Image.Dither.NONE)
 
 
 def search_shipped(name: str, budget: Budget) -> Tree:
@@ -80,9 +78,7 @@ def search_shipped(name: str, budget: Budget) -> Tree:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description="Search a problem with the shipped models, and draw the tree's growth."
-    )
+    parser = argparse.ArgumentParser(description="Search a problem with the shipped models and draw its tree.")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.gif")
     parser.add_argument("--problem", default=PROBLEM, metavar="ID", help="the id of a held-out problem")
     arguments = parser.parse_args(argv)
