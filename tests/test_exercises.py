@@ -33,6 +33,10 @@ def run(source: str, names: Names, name: str) -> None:
     exec(compile(source, name, "exec"), names)
 
 
+def is_check(cell: Any) -> bool:
+    return "check" in cell.metadata.get("tags", ())
+
+
 def defined(lesson: str) -> dict[str, Names]:
     """What the solutions of a lesson have defined before each exercise: their setup, and the exercises before it."""
     names: Names = {"__name__": "__main__"}
@@ -41,7 +45,7 @@ def defined(lesson: str) -> dict[str, Names]:
     for cell in cells("solutions", lesson).values():
         if cell.id.startswith("solution-"):
             before[cell.id.removeprefix("solution-")] = dict(names)
-        if not cell.id.startswith("check-"):
+        if not is_check(cell):
             run(cell.source, names, f"<{lesson} {cell.id}>")
     return before
 
@@ -97,8 +101,8 @@ def test_a_wrong_answer_fails_with_a_sentence(checked: Check, exercise: str, mis
 
 def test_every_check_is_tried_with_three_wrong_answers() -> None:
     lessons = [path.name[:2] for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
-    checks = {f"{lesson}/{id[6:]}" for lesson in lessons for id in cells("", lesson) if id.startswith("check-")}
-    assert checks == set(WRONG)
+    checks = [f"{lesson}/{name}" for lesson in lessons for name, cell in cells("", lesson).items() if is_check(cell)]
+    assert checks == [exercise.replace("/", "/check-") for exercise in WRONG]
     assert [name for name, kinds in WRONG.items() if len(kinds) < 4] == []
     assert [name for name, kinds in WRONG.items() if not {"constant", "look-up", "malformed"} <= set(kinds)] == []
 
