@@ -1,4 +1,4 @@
-"""Which architectures are searched as their library computes them, which are refused, and the policy README's table of them."""
+"""Which architectures are searched as their library computes them, which are refused, and the README's table."""
 
 from pathlib import Path
 from typing import Any
