@@ -77,7 +77,8 @@ DEMONSTRATIONS: Sequence[tuple[str, str]] = (
 )
 """Worked examples, as in the paper's round 1, for a pretrained base policy that has not seen the format.
 
-The smaller the model, the more of them it needs to keep to the format at all (README, "SmolLM2 on SVAMP").
+The smaller the model, the more examples it needs to follow the format at all ("SmolLM2 on SVAMP" in
+data/results/README.md).
 """
 
 

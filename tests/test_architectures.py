@@ -1,4 +1,4 @@
-"""Which architectures are searched as their library computes them, which are refused, and README's table of them."""
+"""Which architectures are searched as their library computes them, which are refused, and the README's table."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.prompts import DEMONSTRATIONS, PLAIN, Prompt
 from rstar_mini.types import Problem, Step
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[1] / "rstar_mini" / "policy" / "README.md"
 PROBLEM = Problem("p", "Tom has 3 boxes with 8 pens in each box. How many pens does Tom have now?", "24")
 STEPS = tuple(Step(f"\n# Count the pens of box {i}\nall_{i} = {i} * 8 + {i}\n<end_of_step>") for i in range(8))
 WINDOW = 24

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from rstar_mini.code_cot import split_steps, write_solution
 from rstar_mini.errors import UserError
@@ -17,6 +18,7 @@ from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, search
 from rstar_mini.search.replay import replay, walk
 from rstar_mini.show import lesson
+from rstar_mini.show.animate import write_gif
 from rstar_mini.show.dashboard import dashboard
 from rstar_mini.show.explore import explore
 from rstar_mini.show.figures import score_strip
@@ -81,6 +83,13 @@ def test_a_tree_of_another_budget_is_refused_and_one_from_a_file_is_not(box):
     with pytest.raises(UserError, match="cups was not searched with this budget .*c = 1.5"):
         replay(tree, BUDGET)
     assert replay(Tree.from_json(tree.to_json()), budget)
+
+
+def test_a_growing_tree_has_a_frame_for_each_state_and_the_same_bytes(tree, tmp_path):
+    path = write_gif(tree, tmp_path / "tree.gif", BUDGET)
+    with Image.open(path) as image:
+        assert image.n_frames == tree.rollouts + 1 and image.info["loop"] == 0
+    assert path.read_bytes() == write_gif(tree, tmp_path / "again.gif", BUDGET).read_bytes()
 
 
 # --- widgets -------------------------------------------------------------------------------------------------------

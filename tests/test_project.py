@@ -1,10 +1,14 @@
 """The project's own files agree with each other."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
+
+from rstar_mini.cli import app
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,10 +27,33 @@ def test_the_dependencies_of_the_design_card_are_there():
     assert [name for name in card if not re.search(rf"\b{name}\b", listed)] == []
 
 
-def test_readme_paths_exist():
-    readme = (ROOT / "README.md").read_text()
-    paths = re.findall(r"`((?:rstar_mini|notebooks|data|tests)/[\w./-]*)`", readme)
-    assert paths and [path for path in paths if not (ROOT / path).exists()] == []
+PAGES = [
+    ROOT / "README.md",
+    *(p for top in ("data", "notebooks", "rstar_mini") for p in ROOT.glob(f"{top}/**/README.md")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.parent.relative_to(ROOT)))
+def test_paths_and_links_of_every_readme_exist(page):
+    text = page.read_text("utf-8")
+    named = [ROOT / path for path in re.findall(r"`((?:rstar_mini|notebooks|data|tests)/[\w./-]*)`", text)]
+    linked = [page.parent / path for path in re.findall(r"\]\((?!https?://)([^)#\s]+)", text)]
+    assert [path for path in named + linked if not path.exists()] == []
+
+
+def test_readme_leads_to_every_other_readme():
+    """Each long page stands beside what it describes, and a reader of the first page finds it."""
+    linked = set(re.findall(r"\]\(([\w./]+README\.md)\)", (ROOT / "README.md").read_text("utf-8")))
+    assert {page.relative_to(ROOT).as_posix() for page in PAGES} - {"README.md"} == linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.parent.relative_to(ROOT)))
+def test_every_command_of_every_readme_exists(page):
+    text = page.read_text("utf-8")
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert set(re.findall(r"(?<![\w/-])rstar-mini ([a-z]+)\b", text)) <= commands
+    for module in re.findall(r"python -m (rstar_mini[\w.]*\w)", text):
+        assert importlib.util.find_spec(module), module
 
 
 def test_the_hosted_tests_are_readmes_on_three_systems_with_the_torch_of_the_project():

@@ -90,8 +90,8 @@ class PolicySettings(Section):
 
     base: Named = Field(
         "tiny",
-        description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name; README says of which "
-        'architectures ("Architectures")',
+        description="'tiny' (shipped), 'smol' (see rstar-mini fetch), a folder, or a Hub name; "
+        "rstar_mini/policy/README.md lists the architectures",
     )
     prompt: Literal["plain", "paper", "chat"] = Field(
         "plain", description="template of the prompt; 'chat' is the one that comes with the model"

@@ -1,4 +1,4 @@
-"""What the notebooks share: their two tiers, what was recorded for the short one, and a look at the package's source.
+"""What the notebooks share: two tiers, recorded results, the checks of exercises, and a look at the package's source.
 
 `RSTAR_TIER` says which tier a kernel runs in: `replay` (default) loads the results of long steps from `data/replay/`,
 `live` computes them here, and `record`, for those who maintain the notebooks, computes and stores them.
@@ -12,9 +12,11 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import version
+from random import Random
 from typing import Any, Protocol
 
 from IPython import get_ipython
@@ -103,6 +105,28 @@ def recorded(name: str, compute: Callable[[], Any], of: type[Recordable] | None 
         text = json.dumps({"seconds": round(seconds), "value": rows}, separators=(",", ":"))
         write_bytes(path, gzip.compress(text.encode(), mtime=0))
     return value if of else json.loads(json.dumps(value))  # so that both tiers see what JSON makes of it
+
+
+@contextmanager
+def checking() -> Iterator[Random]:
+    """Run the check of an exercise: whatever is wrong with an answer becomes one sentence.
+
+    Gives random numbers that differ in each run, so that no table of answers can hold what the check asks.
+
+    Raises:
+        AssertionError: the answer is wrong, or cannot be checked at all.
+    """
+    try:
+        yield Random()
+    except AssertionError as error:
+        if not str(error):  # an assert of the answer itself
+            raise AssertionError("your answer stopped at an assert of its own; correct it, then check again") from None
+        raise
+    except NameError as error:
+        raise AssertionError(f"'{error.name}' does not exist yet: run the cells above, then check again") from None
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}".strip(": ")
+        raise AssertionError(f"your answer cannot be checked ({reason}); correct it, then check again") from None
 
 
 def source(*things: Any) -> None:
