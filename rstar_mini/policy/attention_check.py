@@ -20,7 +20,7 @@ from transformers.utils import logging
 from rstar_mini.bases import last_position, refused
 from rstar_mini.errors import UserError
 from rstar_mini.policy.rows import Rows, kv_shape
-from rstar_mini.policy.tree_attention import NAME, feed_forward
+from rstar_mini.policy.tree_attention import NAME, feed_rows
 from rstar_mini.policy.windows import windowed
 
 TOKENS, FEW_TOKENS, WINDOW = 200, 64, 16
@@ -168,7 +168,9 @@ def _read(
     at: Tensor,
     lead: Tensor | None,
 ) -> Tensor:
-    return feed_forward(decoder, rows, np.full(len(ids), row), column.cpu().numpy(), sees, ids, at, lead)
+    columns, tokens, positions = (each.cpu().numpy() for each in (column, ids, at))
+    every = np.full(len(ids), row)
+    return feed_rows(decoder, rows, every, columns, sees, tokens, positions, lead, np.ones(len(ids), dtype=bool))
 
 
 def _paired(decoder: PreTrainedModel, ids: Tensor) -> Tensor:

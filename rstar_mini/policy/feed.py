@@ -1,15 +1,119 @@
-"""What attention is given of one forward pass: where its tokens lie in pages, and what each of them sees."""
+"""What attention is given of one forward pass: where its tokens lie in pages, and what each of them sees.
+
+The host works out the tables as numbers (`layout`), and sends them in one piece; all else is made on the device. Padded
+to sizes of a few kinds (`Bucket`), passes can be captured and played again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from rstar_mini.policy.rows import Rows
+from rstar_mini.policy.rows import Rows, rounded, seats
+
+Bucket = Callable[[int], int]
+"""A size that is at least as large, of few kinds."""
+
+
+class Sizes(NamedTuple):
+    """The sizes of one forward pass: passes of equal sizes launch the same work."""
+
+    tokens: int
+    height: int  # rows of the table in which queries sit
+    widest: int  # tokens of the fullest row
+    extent: int  # pages
+    columns: int  # of a page
+    parts: int  # pages of a text; 0: a row is the page of its number
+    packed: bool  # the tokens take all seats, in order
+    beyond: bool  # the window of a token begins after the start of its text
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The tables of a forward pass as the host has them: `numbers` is all of them in one array."""
+
+    sizes: Sizes
+    numbers: np.ndarray
+    led: np.ndarray  # [height], which rows begin as all prompts do
+
+    def cut(self, numbers: Tensor) -> list[Tensor]:
+        """The tables on the device: ids, at, page, offset, row, seats [tokens], parts [height, parts], owner [extent].
+
+        A part of -1 is none.
+        """
+        tokens, height, _, extent, _, parts, *_ = self.sizes
+        *tables, each, owner = numbers.split([tokens] * 6 + [height * parts, extent])
+        return [*tables, each.view(height, parts), owner]
+
+
+def layout(
+    rows: Rows,
+    row: np.ndarray,
+    column: np.ndarray,
+    ids: np.ndarray,
+    at: np.ndarray,
+    led: np.ndarray,
+    window: int | None = None,
+    bucket: Bucket | None = None,
+) -> Layout:
+    """Where tokens lie, and where they sit in the table of queries.
+
+    With a `bucket` all sizes are such ones. The tokens that fill up are of a row of their own, and write to a page that
+    nobody has.
+
+    Args:
+        row, column: [tokens], where each lies, rows ascending.
+        ids, at: [tokens], the tokens and their positions in the text.
+        led: [tokens], which texts begin as all prompts do.
+        window: how many tokens the layers with the smallest window see.
+    """
+    part, offset = np.divmod(column, rows.page)
+    page, extent = rows.table[row, part], rows.extent
+    live, index = np.unique(row, return_inverse=True)
+    columns, table = rows.page, rows.table[live]
+    if rows.whole:
+        index, columns, table = (
+            row,
+            min(rows.page, rounded(int(rows.used.max()))),
+            np.empty((extent, 0), dtype=np.int64),
+        )
+    tokens, height = len(row), len(table)
+    seat, widest = seats(index)
+    if bucket:
+        tokens, widest, extent = bucket(tokens), bucket(widest), min(bucket(extent + 1), rows.pages + 1)
+        columns = min(rows.page, bucket(columns))
+        height = extent if rows.whole else bucket(height + 1)
+    more, spare = tokens - len(row), (height - 1, extent - 1)  # row and page of those that fill up
+    owner = np.full(extent, spare[0] if bucket else 0)  # what comes of free pages is computed, and nobody asks for it
+    parts = np.full((height, table.shape[1] if not bucket or rows.whole else bucket(table.shape[1])), -1)
+    parts[: len(table), : table.shape[1]] = table
+    if bucket and not rows.whole:
+        parts[spare[0], 0] = spare[1]
+    owner[parts[parts >= 0]] = np.nonzero(parts >= 0)[0]
+    place = index * widest + seat
+    filled = [
+        np.pad(each, (0, more), constant_values=value)
+        for each, value in (
+            (ids, 0),
+            (at, 0),
+            (page, spare[1]),
+            (offset, 0),
+            (index, spare[0]),
+            (place, spare[0] * widest),
+        )
+    ]
+    starts = np.ones(height, dtype=bool)
+    starts[index[~led]] = False
+    packed = bool(not more and tokens == height * widest)
+    beyond = window is not None and int(at.max()) >= window
+    sizes = Sizes(tokens, height, widest, extent, columns, parts.shape[1], packed, beyond)
+    return Layout(sizes, np.concatenate([*filled, parts.ravel(), owner]), starts)
 
 
 @dataclass(slots=True)
@@ -74,6 +178,7 @@ class Feed:
     lead: Lead | None
     sees: Tensor  # [tokens, columns of a text]
     at: Tensor  # [tokens], positions in the text
+    beyond: bool  # the window of a token begins after the start of its text
     shared: int  # query heads that have one key head in common: they are treated as so many more queries of it
     windows: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
 
@@ -110,7 +215,7 @@ class Feed:
 
     def _unseen(self, width: int) -> Tensor | None:
         """The tokens of the lead before each query's window, [rows, queries, length]; None when all are in it."""
-        if self.lead is None or int(self.at.max()) < width:
+        if self.lead is None or not self.beyond:
             return None
         before = torch.arange(self.lead.kv.shape[2], device=self.at.device) <= (self.at - width)[:, None]
         unseen = before.new_zeros(self.height * self.widest, before.shape[1])
@@ -125,12 +230,3 @@ def floor(dtype: torch.dtype) -> float:
 
 def _added(sees: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, floor(dtype))
-
-
-def pages_of(rows: Rows, live: np.ndarray, device: torch.device) -> Pages:
-    """The pages of these rows, which may be several each."""
-    table = rows.table[live]
-    owner = np.zeros(rows.extent, dtype=np.int64)  # free pages too are computed on, and nobody asks what comes of it
-    owner[table[table >= 0]] = np.nonzero(table >= 0)[0]
-    parts = torch.from_numpy(table).to(device)
-    return Pages(parts.clamp(min=0), parts < 0, torch.from_numpy(owner).to(device))

@@ -25,7 +25,7 @@ from rstar_mini.errors import UserError
 from rstar_mini.policy.memory import TABLE_BYTES
 from rstar_mini.policy.rows import Rows, kv_shape, rounded, seats
 from rstar_mini.policy.segments import EMPTY, Meter, Place, Segment, Trie
-from rstar_mini.policy.tree_attention import NAME, feed_forward
+from rstar_mini.policy.tree_attention import NAME, feed_rows
 from rstar_mini.prompts import Prompt
 from rstar_mini.tokens import cached_encoder
 from rstar_mini.types import Problem, Step
@@ -65,7 +65,7 @@ class PrefixCache:
         self._prompts: set[str] = set()
         self._opening = common(self.encode(prompt("0")), self.encode(prompt("Why?")))
         self._head = EMPTY
-        self._lead: Tensor | None = None
+        self.lead: Tensor | None = None
         self._scratch = self.new_rows()
         self._checked = False
 
@@ -77,7 +77,7 @@ class PrefixCache:
         """Free every segment, and the memory of the rows."""
         self.places.clear()
         self._prompts.clear()
-        self._head, self._lead, self._scratch = EMPTY, None, self.new_rows()
+        self._head, self.lead, self._scratch = EMPTY, None, self.new_rows()
         self._checked = False
 
     def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
@@ -150,7 +150,7 @@ class PrefixCache:
             trie = Trie(EMPTY)
             path = trie.add(opening)
             rows, _ = self.read([trie])
-            self._lead = rows.read(0, path)
+            self.lead = rows.read(0, path)
             self._head = Segment(None, None, len(opening), len(opening))
             self.unique += len(opening)
         return Place(self._head, tokens[len(opening) :])
@@ -247,13 +247,10 @@ class PrefixCache:
         self, rows: Rows, row: np.ndarray, column: np.ndarray, sees: np.ndarray | Tensor,
         ids: np.ndarray, at: np.ndarray, led: np.ndarray,
     ) -> Tensor:  # fmt: skip
-        """Forward tokens that lie in `rows` (see `feed_forward`); returns their hidden states, [tokens, width].
-
-        `led` [tokens] says which texts begin as all prompts do.
-        """
+        """Forward tokens that lie in `rows` (see `layout`); returns their hidden states, [tokens, width]."""
         self.forwarded += len(ids)
-        seen, tokens, positions = (torch.as_tensor(part, device=rows.kv.device) for part in (sees, ids, at))
-        return feed_forward(self.backbone, rows, row, column, seen, tokens, positions, self._lead, led)
+        seen = torch.as_tensor(sees, device=rows.kv.device)
+        return feed_rows(self.backbone, rows, row, column, seen, ids, at, self.lead, led)
 
 
 def common(a: Sequence[int], b: Sequence[int]) -> Sequence[int]:

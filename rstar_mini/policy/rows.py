@@ -49,10 +49,11 @@ class Rows:
         self._memory = torch.zeros(0, device=device, dtype=dtype)
         self.lay_out(0, 0)
 
-    def lay_out(self, pages: int, page: int) -> None:
-        """Forget all rows; from now on there are so many pages of so many columns."""
+    def lay_out(self, pages: int, page: int, spare: bool = False) -> None:
+        """Forget all rows; from now on there are so many pages of so many columns, and one that no row gets."""
         parts, heads, size = self._shape
-        if (room := parts * pages * heads * page * size) > len(self._memory):
+        self._spare = int(spare)
+        if (room := parts * (pages + self._spare) * heads * page * size) > len(self._memory):
             like, self._memory = self._memory, self._memory[:0]  # the old memory goes first
             self._memory = _zeros(room, like)
         self.pages, self.page = pages, page
@@ -67,7 +68,7 @@ class Rows:
     def kv(self) -> Tensor:
         """[2 * layers, pages, kv heads, columns, head width]; what is not used holds finite numbers of no meaning."""
         parts, heads, size = self._shape
-        layout = parts, self.pages, heads, self.page, size
+        layout = parts, self.pages + self._spare, heads, self.page, size
         return self._memory[: math.prod(layout)].view(layout)
 
     @property

@@ -16,6 +16,7 @@ from rstar_mini.code_cot import END_ANSWER, STOPS
 from rstar_mini.policy.admission import TICK, Admission, Open, Room
 from rstar_mini.policy.base import Propose, Request
 from rstar_mini.policy.end_of_step import EndOfStep
+from rstar_mini.policy.graphs import StepGraphs, cuda_graph
 from rstar_mini.policy.memory import smaller, too_large
 from rstar_mini.policy.prefix_cache import PrefixCache, common
 from rstar_mini.policy.rows import Rows, paging, seats
@@ -64,6 +65,7 @@ class TransformersPolicy(Propose):
         self.head = model.get_output_embeddings()
         self.cache = PrefixCache(model.get_decoder(), tokenizer, prompt, cache_bytes)
         self.tokens = 2 * cache_bytes // self.cache.token_bytes
+        self.graphs = StepGraphs(self.cache.backbone, cuda_graph) if self.elsewhere else None
         self.ends = EndOfStep(tokenizer, model)
         self.admission = Admission(max_step_tokens)
         self._clear()
@@ -75,6 +77,8 @@ class TransformersPolicy(Propose):
 
     def _clear(self) -> None:
         """Nothing is being decoded."""
+        if self.graphs:
+            self.graphs.clear()
         self._rows = self.cache.new_rows()
         self._at_work: list[Open] = []
         self._tips: list[_Tip] = []
@@ -132,7 +136,7 @@ class TransformersPolicy(Propose):
     def _admit(self) -> list[Open]:
         """Choose the requests that there is room for."""
         if not self._rows.pages:
-            self._rows.lay_out(*paging(self.tokens, self.batch_rows))
+            self._rows.lay_out(*paging(self.tokens, self.batch_rows), spare=self.graphs is not None)
         at_work = [(each, int(self._rows.used[each.row])) for each in self._at_work]
         cache = self.cache.budget // self.cache.token_bytes
         room = Room(self._rows.pages, self._rows.page, self.batch_rows, cache)
@@ -296,4 +300,9 @@ class TransformersPolicy(Propose):
         ids = np.array([tip.tokens[-1] for tip in tips])
         at = np.array([tip.open.length + len(tip.tokens) - 1 for tip in tips])
         led = np.array([tip.open.segment.lead > 0 for tip in tips])
-        self._hidden, self._sees = self.cache.forward(rows, row, column, sees, ids, at, led), sees
+        if self.graphs:
+            self.cache.forwarded += len(ids)
+            self._hidden = self.graphs.forward(rows, row, column, sees, ids, at, self.cache.lead, led)
+        else:
+            self._hidden = self.cache.forward(rows, row, column, sees, ids, at, led)
+        self._sees = sees

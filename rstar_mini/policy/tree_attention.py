@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from rstar_mini.errors import UserError
-from rstar_mini.policy.feed import Feed, Lead, pages_of
-from rstar_mini.policy.rows import Rows, rounded, seats
+from rstar_mini.policy.feed import Feed, Layout, Lead, Pages, layout
+from rstar_mini.policy.rows import Rows
 
 if TYPE_CHECKING:
     from rstar_mini.adapters import View
@@ -35,59 +35,70 @@ NOT_HONOURED = {
 
 def feed_forward(
     model: PreTrainedModel | View,
-    rows: Rows,
-    row: np.ndarray,
-    column: np.ndarray,
+    kv: Tensor,
+    laid: Layout,
+    numbers: Tensor,
     sees: Tensor,
-    ids: Tensor,
-    at: Tensor,
     lead: Tensor | None,
-    led: np.ndarray | None = None,
+    hidden: Tensor | None,
 ) -> Tensor:
-    """Forward tokens that lie in `rows`; returns their hidden states, [tokens, width].
+    """Forward tokens that lie in pages; returns their hidden states, [tokens, width].
+
+    It launches the same work for equal sizes, and never waits for the device.
 
     Args:
-        row, column: [tokens], where each lies, rows ascending.
+        kv: the pages, [2 * layers, pages, kv heads, columns, head width].
+        numbers: the tables of `laid` on the device.
         sees: [tokens, columns], to which columns of its row each attends, its own included.
-        ids, at: [tokens], the tokens and their positions in the text.
         lead: what texts begin with that is not in the rows, [2 * layers, kv heads, length, head width].
-        led: [tokens], which texts do; None: all.
+        hidden: [rows], which rows begin otherwise; None: none of them.
     """
-    kv, whole, device = rows.kv[:, : rows.extent], rows.whole, rows.kv.device
-    part, offset = np.divmod(column, rows.page)
-    page = rows.table[row, part]
-    if whole:
-        kv, index, height = kv[:, :, :, : min(rows.page, rounded(int(rows.used.max())))], row, rows.extent
-    else:
-        live, index = np.unique(row, return_inverse=True)
-        height = len(live)
-    seat, widest = seats(index)
-    hidden: Tensor | None = None
-    if lead is not None and led is not None and not led.all():
-        unled = np.zeros(height, dtype=bool)
-        unled[index[~led]] = True
-        hidden = torch.from_numpy(unled).to(device)
-    place = index * widest + seat
-    pages, offsets, indices, places = (torch.from_numpy(each).to(device) for each in (page, offset, index, place))
+    sizes = laid.sizes
+    ids, at, page, offset, row, place, parts, owner = laid.cut(numbers)
+    kv = kv[:, : sizes.extent, :, : sizes.columns]
     feed = Feed(
         kv,
-        pages,
-        offsets,
-        indices,
-        places,
-        packed=len(place) == height * widest,
-        height=height,
-        widest=widest,
-        pages=None if whole else pages_of(rows, live, device),
+        page,
+        offset,
+        row,
+        place,
+        packed=sizes.packed,
+        height=sizes.height,
+        widest=sizes.widest,
+        pages=Pages(parts.clamp(min=0), parts < 0, owner) if sizes.parts else None,
         lead=None if lead is None else Lead(lead, hidden),
         sees=sees,
         at=at,
+        beyond=sizes.beyond,
         shared=model.config.num_attention_heads // kv.shape[2],
     )
     states: Tensor = model(
         input_ids=ids[None], position_ids=at[None], attention_mask=feed.mask(sees), use_cache=False, feed=feed
     ).last_hidden_state
     return states[0]
+
+
+def feed_rows(
+    model: PreTrainedModel | View,
+    rows: Rows,
+    row: np.ndarray,
+    column: np.ndarray,
+    sees: Tensor,
+    ids: np.ndarray,
+    at: np.ndarray,
+    lead: Tensor | None,
+    led: np.ndarray,
+) -> Tensor:
+    """`feed_forward` of tokens that lie in `rows` (see `layout`)."""
+    laid = layout(rows, row, column, ids, at, led, smallest_window(model.config))
+    numbers = torch.from_numpy(laid.numbers).to(rows.kv.device)
+    hidden = None if lead is None or laid.led.all() else torch.from_numpy(~laid.led).to(rows.kv.device)
+    return feed_forward(model, rows.kv, laid, numbers, sees, lead, hidden)
+
+
+def smallest_window(config: PreTrainedConfig) -> int | None:
+    """How many tokens the layers with a window see; None when there are none."""
+    return getattr(config, "sliding_window", None) or None
 
 
 def tree_attention(
