@@ -48,7 +48,11 @@ def test_a_recipe_fits_the_card_that_its_description_names(name):
 
 
 def test_readme_has_the_plan_of_each_card():
-    [table] = re.findall(r"^\| card \| (.+) \|\n\|[-|]+\n((?:\|.*\n)+)", (ROOT / "rstar_mini/recipes/README.md").read_text(), re.MULTILINE)
+    [table] = re.findall(
+        r"^\| card \| (.+) \|\n\|[-|]+\n((?:\|.*\n)+)",
+        (ROOT / "rstar_mini/recipes/README.md").read_text(),
+        re.MULTILINE,
+    )
     recipes = [load_recipe(name.strip("`")) for name in table[0].split(" | ")]
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table[1].splitlines()]
     assert len(rows) >= 10 and len(recipes) >= 3
