@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -70,6 +71,8 @@ def load_base(
         _mark_unpacked(model, dtype)
     if four_bits:
         _keep_packing(model)
+    if dtype == torch.float16:
+        sum_layers_in_fp32(model)
     check_tokenizer(tokenizer, name, vocabulary(model))
     choose_ends(tokenizer, model, vocabulary(model))
     mend_generation(model)
@@ -138,6 +141,20 @@ def _keep_packing(model: PreTrainedModel) -> None:
     for layer in model.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):
             layer.support_avx512bf16_for_cpu = False  # type: ignore[assignment]  # a plain flag
+
+
+def sum_layers_in_fp32(model: PreTrainedModel) -> None:
+    """Keep the residual stream of a model in fp16 in fp32, in which the sum of its layers does not overflow.
+
+    Layers and the final norm get their input in fp32, and every norm gives its output in fp16; so products, keys and
+    values stay in fp16. Small GPUs such as the T4 compute in no wider 16-bit format.
+    """
+    decoder = model.get_decoder()
+    layers = list(next(child for child in decoder.children() if isinstance(child, nn.ModuleList)))
+    norms = [child for block in (decoder, *layers) for child in block.children() if "Norm" in type(child).__name__]
+    layers[0].register_forward_pre_hook(lambda _, inputs: (inputs[0].float(), *inputs[1:]))
+    for norm in norms:
+        norm.register_forward_hook(lambda _, __, output: output.half())
 
 
 def mend_generation(model: PreTrainedModel) -> None:

@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from rstar_mini.errors import UserError
 from rstar_mini.models import load_base, no_four_bits
 from rstar_mini.policy import Request
-from rstar_mini.policy.prefix_cache import Place, PrefixCache, Trie
+from rstar_mini.policy.prefix_cache import PrefixCache
+from rstar_mini.policy.segments import Place, Trie
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.ppm.model import pair_rewards, ppm_from_policy, shared_prefixes
 from rstar_mini.ppm.scorer import PPMScorer

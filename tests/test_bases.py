@@ -1,6 +1,7 @@
 """Bases that are none, tokenizers that lose text, beginnings and ends, chat templates: found before any work."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,25 @@ def test_settings_for_sampling_that_saving_refuses_are_left_out(tmp_path):
     model, _ = load_base(str(folder))
     model.save_pretrained(tmp_path / "saved")
     assert model.generation_config.eos_token_id == 1
+
+
+def test_the_sum_of_layers_does_not_overflow_in_fp16(tmp_path):
+    """What layers add stays within fp16, and their sum does not, as in some Phi-3 models."""
+    folder = base_folder(tmp_path / "base", num_hidden_layers=6)
+    wide, tokenizer = load_base(str(folder))
+    with torch.no_grad():
+        first = wide.model.layers[0].mlp
+        first.up_proj.weight *= 1e3
+        first.down_proj.weight *= 3e3
+        for layer in wide.model.layers[1:]:
+            layer.mlp.load_state_dict(first.state_dict())
+    wide.save_pretrained(folder)
+    ids = torch.tensor([tokenizer.encode(PROBLEM.question)])
+    states = wide(ids, output_hidden_states=True).hidden_states
+    added = [(later - earlier).abs().max() for earlier, later in pairwise(states[:-1])]
+    assert max(added) < 65504 < max(state.abs().max() for state in states[:-1])
+    half, _ = load_base(str(folder), torch.float16)
+    assert torch.allclose(half(ids).logits.float(), wide(ids).logits, atol=0.05)
 
 
 def short(tokenizer, positions: int = 64):

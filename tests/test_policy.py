@@ -6,8 +6,9 @@ import torch
 
 from rstar_mini.code_cot import STOPS
 from rstar_mini.policy import Request, noise_key
-from rstar_mini.policy.prefix_cache import PrefixCache, Trie
+from rstar_mini.policy.prefix_cache import PrefixCache
 from rstar_mini.policy.sampling import draw, uniform
+from rstar_mini.policy.segments import Trie
 from rstar_mini.policy.transformers_policy import TransformersPolicy
 from rstar_mini.problems import load_problems
 from rstar_mini.problems.generate import CORE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,13 +13,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
+from transformers import set_seed
 
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.models import Models
 from rstar_mini.paths import cache_dir
 from rstar_mini.policy import Request, noise_key
 from rstar_mini.policy.transformers_policy import TransformersPolicy
-from rstar_mini.policy.vllm_server import VllmPolicy, VllmServer, find_vllm
+from rstar_mini.policy.vllm_server import Adapter, VllmPolicy, VllmServer, find_vllm, serving_options
 from rstar_mini.problems import load_problems
 from rstar_mini.recipes import load_recipe
 from rstar_mini.sandbox import Sandbox
@@ -84,18 +87,19 @@ def test_greedy_steps_are_those_of_the_transformers_engine(models: Models, serve
             assert near_tie(models, asked, mine.text, theirs.text), (mine, theirs)
 
 
-def near_tie(models: Models, asked: Request, mine: str, theirs: str) -> bool:
+def near_tie(models: Models, asked: Request, mine: str, theirs: str, round_number: int = 0) -> bool:
     """True when at the first token in which the two differ, their log-probabilities are within 1e-3."""
-    import torch
-
     encode = models.tokenizer.encode
-    before = [*encode(models.prompt(0)(asked.problem.question)), *encode("".join(s.full_text for s in asked.steps))]
+    before = [
+        *encode(models.prompt(round_number)(asked.problem.question)),
+        *encode("".join(s.full_text for s in asked.steps)),
+    ]
     a, b = encode(mine), encode(theirs)
     place = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
     if place is None:
         return False
     with torch.inference_mode():
-        logits = models.weights(0)(torch.tensor([before + a[:place]])).logits[0, -1]
+        logits = models.weights(round_number)(torch.tensor([before + a[:place]])).logits[0, -1]
     return abs(float(logits[a[place]] - logits[b[place]])) < 1e-3
 
 
@@ -125,10 +129,40 @@ def test_a_search_works(served: VllmPolicy) -> None:
 
 
 @pytest.mark.vllm
+def test_the_adapter_of_a_round_is_served_on_the_base(models: Models, tmp_path: Path) -> None:
+    """Greedy steps of base and adapter are those of the two merged; the adapter is large enough to change them."""
+    run = Models(load_recipe("smol", [*RECIPE, "policy.tuning=lora", "policy.lora_rank=4"]), tmp_path)
+    adapted = run.policy_to_train(0)
+    set_seed(0)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+    adapted.save_pretrained(str(tmp_path / "round-1" / "policy"))
+    ours = TransformersPolicy(run.weights(1), run.tokenizer, run.prompt(1), 24)
+    base = TransformersPolicy(models.weights(0), run.tokenizer, run.prompt(1), 24)
+    with contextlib.closing(run.policy(1, max_tokens=24)) as served:
+        assert isinstance(served, VllmPolicy)
+        changed = 0
+        for asked in requests(1):
+            [[mine]], [[theirs]], [[bare]] = (each.propose([asked], 0.0) for each in (ours, served, base))
+            changed += mine.text != bare.text
+            if mine.text != theirs.text:
+                assert near_tie(run, asked, mine.text, theirs.text, round_number=1), (mine, theirs)
+    assert changed > len(PROBLEMS) / 2
+
+
+def test_what_vllm_is_asked_for(tmp_path: Path) -> None:
+    plain = ["--gpu-memory-utilization", "0.40"]
+    assert serving_options(None, False, 0.4) == plain
+    lora = ["--enable-lora", "--max-lora-rank", "32", "--lora-modules", f"policy={tmp_path}"]
+    assert serving_options(Adapter(tmp_path, 24), True, 0.4) == [*plain, "--quantization", "bitsandbytes", *lora]
+
+
+@pytest.mark.vllm
 def test_a_server_that_cannot_start_says_why(models: Models, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "nonsense"}')
     with pytest.raises(UserError, match="(?s)the vLLM server ended with code .*nonsense"):
-        VllmServer(tmp_path, "float32")
+        VllmServer(tmp_path, "float32", tmp_path / "vllm.log")
 
 
 @pytest.mark.vllm
@@ -175,7 +209,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="vLLM does not run on Windows
 
 @posix
 def test_close_leaves_no_process(stand_in: None, tmp_path: Path) -> None:
-    server = VllmServer(tmp_path, "float32")
+    server = VllmServer(tmp_path, "float32", tmp_path / "vllm.log")
     assert len(group(server)) >= 2
     server.close()
     assert not group(server)
@@ -186,7 +220,7 @@ def test_a_server_outlives_no_owner_even_a_killed_one(stand_in: None, tmp_path: 
     code = f"""
 from pathlib import Path
 from rstar_mini.policy.vllm_server import VllmServer
-server = VllmServer(Path({str(tmp_path)!r}), "float32")
+server = VllmServer(folder := Path({str(tmp_path)!r}), "float32", folder / "vllm.log")
 print(server.process.pid, flush=True)
 input()
 """
@@ -207,7 +241,7 @@ input()
 def test_a_server_that_ends_at_start_shows_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RSTAR_VLLM", "sh -c 'echo no memory; exit 3'")
     with pytest.raises(UserError, match="(?s)ended with code 3; .*no memory"):
-        VllmServer(tmp_path, "float32")
+        VllmServer(tmp_path, "float32", tmp_path / "vllm.log")
 
 
 def test_without_vllm_the_engine_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,22 +9,21 @@ from typing import Literal
 import psutil
 import torch
 from pydantic import TypeAdapter
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from rstar_mini.files import read_json
-from rstar_mini.policy.rows import kv_shape
 from rstar_mini.recipes.schema import PolicySettings
 
 FILE = "capacity.json"
-_TEXT = 1024  # tokens of prompt and steps for which there is room in every row
-CACHE_SHARE, ROWS_SHARE = 1 / 4, 1 / 8  # of the free memory; policy and PPM have a cache each
+CACHE_SHARE = 1 / 5  # of the free memory; policy and PPM have a cache each, and texts at work take twice as much
+MOST_ROWS = 2048  # of candidates: enough for the largest GPU; of memory there is what the pages hold
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """Most candidates decoded together, and megabytes that keys and values of a model's trees may take.
 
-    `adapters` says how search uses them, None without any.
+    Those of the texts at work take twice as many. `adapters` says how search uses them, None without any.
     """
 
     batch_rows: int
@@ -43,9 +41,8 @@ def capacity(folder: Path, settings: PolicySettings, base: PreTrainedModel, free
         rows, cache = settings.batch_rows or kept.batch_rows, settings.cache_mb or kept.cache_mb
         return replace(kept, batch_rows=rows, cache_mb=cache)
     free = free_bytes() if free is None else free
-    rows = int(ROWS_SHARE * free / (_token_bytes(base.config, settings) * (_TEXT + settings.max_step_tokens)))
     return Capacity(
-        settings.batch_rows or min(1024, max(8, rows)),
+        settings.batch_rows or MOST_ROWS,
         settings.cache_mb or max(64, int(CACHE_SHARE * free / 2**20)),
         _adapters(settings, base, free),
     )
@@ -63,8 +60,3 @@ def _adapters(settings: PolicySettings, base: PreTrainedModel, free: int) -> Lit
 def free_bytes() -> int:
     """Memory of the device on which search runs that nobody uses."""
     return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else int(psutil.virtual_memory().available)
-
-
-def _token_bytes(config: PreTrainedConfig, settings: PolicySettings) -> int:
-    """Bytes of the keys and values of one token."""
-    return math.prod(kv_shape(config)) * (4 if settings.dtype == "fp32" else 2)

@@ -15,19 +15,22 @@ from rstar_mini.evaluation.chat import ASK
 from rstar_mini.evolution.capacity import Capacity, capacity
 from rstar_mini.models import (
     DTYPES,
+    base_folder,
     check_saving,
     device,
     load_base,
     load_policy,
     load_ppm,
     no_four_bits,
+    sum_layers_in_fp32,
     vocabulary,
 )
 from rstar_mini.paths import data_file
 from rstar_mini.policy import Policy
 from rstar_mini.policy.endpoint import EndpointPolicy
+from rstar_mini.policy.memory import TABLE_BYTES
 from rstar_mini.policy.transformers_policy import TransformersPolicy
-from rstar_mini.policy.vllm_server import VllmPolicy
+from rstar_mini.policy.vllm_server import Adapter, VllmPolicy
 from rstar_mini.ppm.model import check_ppm, ppm_from_policy
 from rstar_mini.ppm.scorer import PPMScorer
 from rstar_mini.prompts import CHAT, DEMONSTRATIONS, TEMPLATES, Prompt, chat_prompt
@@ -37,6 +40,7 @@ from rstar_mini.tokens import check_known
 from rstar_mini.training import AnyModel
 
 SHIPPED = "tiny-evolved"
+READING = 1.25  # of a cache: its trees, and the rows in which it reads
 Loaded = tuple[Policy, PPMScorer | None]
 """A policy, and what judges it."""
 
@@ -131,7 +135,10 @@ class Models:
         """The model on the GPU, when there is one, in the precision of search; 4-bit weights are there already."""
         if getattr(model, "is_loaded_in_4bit", False):
             return model
+        unlike = model.dtype != self.dtype
         moved: PreTrainedModel = model.to(device=device(), dtype=self.dtype)  # type: ignore[call-arg]  # hidden by transformers
+        if unlike and self.dtype == torch.float16:
+            sum_layers_in_fp32(moved)
         return moved
 
     def policy(self, number: int, prompt: Prompt | None = None, max_tokens: int | None = None) -> Policy:
@@ -144,14 +151,37 @@ class Models:
         """
         prompt, most = prompt or self.prompt(number), max_tokens or self.settings.max_step_tokens
         if self.settings.engine == "vllm":
-            weights = self.weights(number).to(self.dtype)  # type: ignore[arg-type]  # as in `_placed`
-            return VllmPolicy(weights, self.tokenizer, prompt, most, self.capacity.batch_rows)
+            return self._served(number, prompt, most)
         if self.capacity.adapters == "switched":
             model: PreTrainedModel | View = self._view("policy", number)
         else:
             model = self._placed(self.weights(number))
         rows, cache = self.capacity.batch_rows, self.capacity.cache_mb << 20
         return TransformersPolicy(model, self.tokenizer, prompt, most, rows, cache)
+
+    def _served(self, number: int, prompt: Prompt, max_tokens: int) -> VllmPolicy:
+        """The policy of a round as vLLM serves it: whole, or the base with the round's adapter.
+
+        A base in safetensors is served where it lies. The PPM, which was loaded before, keeps room for its cache.
+        """
+        folder, gguf = base_folder(self.settings.base)
+        model: PreTrainedModel | Path = folder
+        if self.settings.tuning == "full":
+            model = self.weights(number).to(self.dtype)  # type: ignore[arg-type]  # as in `_placed`
+        elif gguf:
+            model = load_base(self.settings.base, self.dtype)[0]
+        adapted = number > 0 and self.settings.tuning != "full"
+        return VllmPolicy(
+            model,
+            str(self.dtype).removeprefix("torch."),
+            self.tokenizer,
+            prompt,
+            max_tokens,
+            self.capacity.batch_rows,
+            Adapter(self.folder / f"round-{number}" / "policy", self.settings.lora_rank) if adapted else None,
+            four_bits=self.settings.tuning == "qlora" and torch.cuda.is_available(),  # no such products on a CPU
+            reserved=int(READING * (self.capacity.cache_mb << 20)) + 2 * TABLE_BYTES,
+        )
 
     def searching_policy(self, number: int, prompt: Prompt | None = None, max_tokens: int | None = None) -> Policy:
         """The policy that makes the data of a round, to be closed after use: that of the round before; see `policy`.

@@ -128,21 +128,27 @@ def needs(recipe: Recipe, base: Shape, where: Machine, gpus: int = 1) -> tuple[N
 
 
 def _search_need(recipe: Recipe, base: Shape, where: Machine) -> Need:
-    """With the batch and the caches that a run chooses when the recipe leaves them open."""
-    from rstar_mini.evolution.capacity import CACHE_SHARE
+    """With the caches and the pages that a run chooses when the recipe leaves them open."""
     from rstar_mini.plan.memory import Load, search_peak
+    from rstar_mini.policy.memory import TABLE_BYTES
+    from rstar_mini.policy.sampling import LOGIT_BYTES
 
-    policy, tuning, copies = recipe.policy, recipe.policy.tuning, _copies(recipe)
-    weights = copies * base.weights(tuning, 2) / 1e9
-    free = max(0.0, where.usable_gb - weights) * 1e9
-    token, rows = 2.0 * base.kept, _rows(recipe, base, where)
-    cache = 1e6 * policy.cache_mb if policy.cache_mb else CACHE_SHARE * free
-    siblings = max(each.candidates for each in recipe.rounds)
-    wide = max(1, rows // siblings) * (TEXT + siblings * policy.max_step_tokens)
-    read = min(8192, max(256, int(cache / (8 * token))))
-    load = Load(copies, int(2 * cache / token), rows, wide, read)
-    peak = search_peak(base, tuning, policy.lora_rank, load) / 1e9
+    policy, copies = recipe.policy, _copies(recipe)
+    weights = copies * base.weights(policy.tuning, 2) / 1e9
+    cache = _cache_tokens(recipe, base, where)
+    rows = min(_rows(recipe, base, where), TABLE_BYTES // (LOGIT_BYTES * base.vocab))
+    load = Load(copies, 2 * cache, rows, columns=2 * cache, read=2 * max(512, cache // 4))
+    peak = search_peak(base, policy.tuning, policy.lora_rank, load) / 1e9
     return Need("search", peak, "" if peak <= where.usable_gb else _search_advice(recipe, weights, where))
+
+
+def _cache_tokens(recipe: Recipe, base: Shape, where: Machine) -> int:
+    """Tokens whose keys and values the cache of a model holds; the texts at work may have twice as many."""
+    from rstar_mini.evolution.capacity import CACHE_SHARE
+
+    policy = recipe.policy
+    free = max(0.0, 1e9 * where.usable_gb - _copies(recipe) * base.weights(policy.tuning, 2))
+    return int((2**20 * policy.cache_mb if policy.cache_mb else CACHE_SHARE * free) / (2 * base.kept))
 
 
 def _copies(recipe: Recipe) -> int:
@@ -151,13 +157,14 @@ def _copies(recipe: Recipe) -> int:
 
 
 def _rows(recipe: Recipe, base: Shape, where: Machine) -> int:
-    """How many candidates are decoded together: as many as a run chooses when its recipe leaves it open."""
-    from rstar_mini.evolution.capacity import ROWS_SHARE
+    """How many candidates are decoded together: those of all nodes whose texts fit."""
+    from rstar_mini.evolution.capacity import MOST_ROWS
 
     policy = recipe.policy
-    free = max(0.0, 1e9 * where.usable_gb - _copies(recipe) * base.weights(policy.tuning, 2))
-    row = 2.0 * base.kept * (TEXT + policy.max_step_tokens)
-    return policy.batch_rows or int(min(1024, max(8, ROWS_SHARE * free / row)))
+    siblings = max(each.candidates for each in recipe.rounds)
+    node = TEXT + siblings * min(STEP, OF_LIMIT * policy.max_step_tokens)
+    fit = siblings * max(1, int(2 * _cache_tokens(recipe, base, where) / node))
+    return min(policy.batch_rows or MOST_ROWS, fit)
 
 
 def _search_advice(recipe: Recipe, weights: float, where: Machine) -> str:

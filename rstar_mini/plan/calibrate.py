@@ -54,7 +54,7 @@ def step_of(case: Mapping[str, Any]) -> Step:
 def load_of(case: Mapping[str, Any], base: Shape) -> Load:
     """The search that was measured: eight candidates a problem, one base with its adapters."""
     live, columns = (round(case[name] / (2 * base.kept)) for name in ("live_bytes", "rows_bytes"))
-    return Load(1, live, 8 * case["problems"], columns, min(8192, live))
+    return Load(1, live, 8 * case["problems"], columns, min(8192, live), copied=columns)
 
 
 def measured_peak(case: Mapping[str, Any], base: Shape) -> float:

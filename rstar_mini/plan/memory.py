@@ -99,8 +99,9 @@ class Load:
     """What a search in 16 bits has in memory.
 
     `copies` of the weights: one with adapters switched, two where policy and PPM are apart. `live` tokens of both have
-    their keys and values remembered. `rows` candidates are decoded together; the rows of their prefixes hold `columns`
-    tokens in all, and `read` tokens are read in together.
+    their keys and values remembered. Logits are computed for `rows` candidates together; the pages of the texts at work
+    hold `columns` tokens in all, and `read` tokens are read in together. `copied` is for older measurements: tokens
+    whose keys and values were in memory twice when rows were laid out anew.
     """
 
     copies: int
@@ -108,6 +109,7 @@ class Load:
     rows: int
     columns: int
     read: int
+    copied: int = 0
 
 
 def logits_bytes(shape: Shape, load: Load) -> float:
@@ -116,12 +118,12 @@ def logits_bytes(shape: Shape, load: Load) -> float:
 
 
 def rows_bytes(shape: Shape, load: Load) -> float:
-    """Twice the rows, as when they are laid out anew, with what is read in."""
-    return 2.0 * shape.kept * (load.columns + load.read)
+    """What is read in, and what is there twice."""
+    return 2.0 * shape.kept * (load.copied + load.read)
 
 
 def search_peak(shape: Shape, tuning: Tuning, rank: int, load: Load) -> float:
-    """Bytes at most: rows are laid out anew and tokens drawn at different times, so the larger of the two counts."""
+    """Bytes at most: texts are read in and tokens drawn at different times, so the larger of the two counts."""
     weights = load.copies * shape.weights(tuning, 2)
     adapters = 0 if tuning == "full" or load.copies > 1 else 2 * 2 * shape.adapters(rank)
     held = weights + adapters + 2.0 * shape.kept * (load.live + load.columns)

@@ -20,7 +20,7 @@ from transformers.utils import logging
 from rstar_mini.bases import last_position, refused
 from rstar_mini.errors import UserError
 from rstar_mini.policy.rows import Rows, kv_shape
-from rstar_mini.policy.tree_attention import NAME, Lead, feed_forward
+from rstar_mini.policy.tree_attention import NAME, feed_rows
 from rstar_mini.policy.windows import windowed
 
 TOKENS, FEW_TOKENS, WINDOW = 200, 64, 16
@@ -126,29 +126,51 @@ def _own(decoder: PreTrainedModel, ids: Tensor, attention: str) -> Tensor:
 
 
 def _searched(decoder: PreTrainedModel, ids: Tensor) -> Tensor:
-    """As search does it: a beginning that is read once for all, then two branches side by side, in two parts."""
+    """As search does it: a beginning that is read once for all, then two branches side by side, in two parts.
+
+    The first part lies in one page, and with the second the row gets more of them.
+    """
     decoder.set_attn_implementation(NAME)
     rows, lead = Rows(kv_shape(decoder.config), decoder.device, decoder.dtype), len(ids) // 4
-    rows.add(np.array([lead]), lead)
+    row = _row(rows, 1, lead)
     column = torch.arange(lead, device=ids.device)
-    states = [_read(decoder, rows, ids[:lead], column, column[:, None] >= column, column, None)]
-    shared = Lead(rows.read(0, range(lead)), None)
+    states = [_read(decoder, rows, row, ids[:lead], column, column[:, None] >= column, column, None)]
+    shared = rows.read(row, range(lead))
     branches = torch.stack([ids[lead:], ids[lead:].flip(0)], dim=1).flatten()  # side by side, column by column
     column = torch.arange(len(branches), device=ids.device)
     sees = (column[:, None] >= column) & (column[:, None] % 2 == column % 2)
-    rows.clear()
-    rows.add(np.array([len(branches)]), len(branches))
-    for part in column.chunk(2):
-        found = _read(decoder, rows, branches[part], part, sees[part], lead + part // 2, shared)
+    parts = column.chunk(2)
+    row = _row(rows, 4, len(parts[0]))
+    for part in parts:
+        rows.reserve(np.array([row]), part[-1:].cpu().numpy() + 1)
+        rows.used[row] = part[-1] + 1
+        seen = sees[part, : rows.used[row]]
+        found = _read(decoder, rows, row, branches[part], part, seen, lead + part // 2, shared)
         states.append(found[part % 2 == 0])
     return torch.cat(states)
 
 
+def _row(rows: Rows, pages: int, columns: int) -> int:
+    """The only row, of so many columns in one page; there are pages for more."""
+    rows.lay_out(pages, columns)
+    row = rows.open(columns)
+    rows.used[row] = columns
+    return row
+
+
 def _read(
-    decoder: PreTrainedModel, rows: Rows, ids: Tensor, column: Tensor, sees: Tensor, at: Tensor, lead: Lead | None
+    decoder: PreTrainedModel,
+    rows: Rows,
+    row: int,
+    ids: Tensor,
+    column: Tensor,
+    sees: Tensor,
+    at: Tensor,
+    lead: Tensor | None,
 ) -> Tensor:
-    row = np.zeros(len(ids), dtype=np.int64)
-    return feed_forward(decoder, rows, row, column.cpu().numpy(), sees, ids, at, lead)
+    columns, tokens, positions = (each.cpu().numpy() for each in (column, ids, at))
+    every = np.full(len(ids), row)
+    return feed_rows(decoder, rows, every, columns, sees, tokens, positions, lead, np.ones(len(ids), dtype=bool))
 
 
 def _paired(decoder: PreTrainedModel, ids: Tensor) -> Tensor:

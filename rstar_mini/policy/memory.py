@@ -1,4 +1,4 @@
-"""What to do when memory runs out in the middle of decoding or scoring: smaller batches, then go on."""
+"""What the tables of a step may take, and what to do when memory runs out all the same: smaller batches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import gc
 import torch
 
 from rstar_mini.errors import UserError
+
+TABLE_BYTES = 2**29  # for the scores of attention when a prompt is read, and for the logits of a step
 
 
 def smaller(error: Exception, rows: int) -> int:
@@ -21,11 +23,16 @@ def smaller(error: Exception, rows: int) -> int:
     if not ran_out and "allocate memory" not in text:
         raise error
     if rows <= 1:
-        raise UserError(
-            "there is not enough memory for one node of the search; lower rounds.candidates or policy.max_step_tokens, "
-            "or choose a smaller model"
-        ) from error
+        raise too_large() from error
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return rows // 2
+
+
+def too_large() -> UserError:
+    """One node alone does not fit."""
+    return UserError(
+        "there is not enough memory for one node of the search; lower rounds.candidates or policy.max_step_tokens, "
+        "or choose a smaller model"
+    )

@@ -10,10 +10,8 @@ they are wanted after all.
 from __future__ import annotations
 
 import math
-import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate, chain, takewhile
 from typing import TYPE_CHECKING
 
@@ -23,8 +21,11 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.bases import last_position
-from rstar_mini.policy.rows import Rows, kv_shape
-from rstar_mini.policy.tree_attention import NAME, Lead, feed_forward
+from rstar_mini.errors import UserError
+from rstar_mini.policy.memory import TABLE_BYTES
+from rstar_mini.policy.rows import Rows, kv_shape, rounded, seats
+from rstar_mini.policy.segments import EMPTY, Meter, Place, Segment, Trie
+from rstar_mini.policy.tree_attention import NAME, feed_rows
 from rstar_mini.prompts import Prompt
 from rstar_mini.tokens import cached_encoder
 from rstar_mini.types import Problem, Step
@@ -33,96 +34,14 @@ if TYPE_CHECKING:
     from rstar_mini.adapters import View
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Segment:
-    """Keys and values of some tokens after `parent`, [2 * layers, kv heads, tokens, head width].
-
-    `length` counts all tokens so far, of which the first `lead` are what all prompts begin with: these have no part
-    in rows, because all rows read them in one place.
-    """
-
-    parent: Segment | None
-    kv: Tensor | None
-    length: int
-    lead: int
-
-    @property
-    def columns(self) -> int:
-        """How many columns of a row the text takes."""
-        return self.length - self.lead
-
-    def parts(self) -> Iterator[tuple[int, Tensor]]:
-        """Each part of the text with the column of its first token, the last part first."""
-        segment: Segment | None = self
-        while segment is not None and segment.kv is not None:
-            yield segment.columns - segment.kv.shape[2], segment.kv
-            segment = segment.parent
-
-
-EMPTY = Segment(None, None, 0, 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """A position in a text: what is in the cache, and the tokens after it that are still to be forwarded."""
-
-    segment: Segment
-    pending: tuple[int, ...]
-
-    @property
-    def length(self) -> int:
-        """The tokens of the text so far."""
-        return self.segment.length + len(self.pending)
-
-
-@dataclass(slots=True)
-class Trie:
-    """Tokens to forward after `segment`: each follows the one that `parents` names, or the segment itself at -1."""
-
-    segment: Segment
-    tokens: list[int] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
-    _nodes: dict[tuple[int, int], int] = field(default_factory=dict)
-
-    def add(self, tokens: Sequence[int], after: int = -1) -> list[int]:
-        """The nodes of these tokens after node `after`; those that are there already are shared."""
-        path = []
-        for token in tokens:
-            node = self._nodes.setdefault((after, token), len(self.tokens))
-            if node == len(self.tokens):
-                self.tokens.append(token)
-                self.parents.append(after)
-                self.depths.append(self.depths[after] + 1 if after >= 0 else 0)
-            path.append(node)
-            after = node
-        return path
-
-
-@dataclass(slots=True)
-class Meter:
-    """Bytes that segments take now and took at most; a segment takes itself off when it is freed."""
-
-    held: int = 0
-    peak: int = 0
-
-    def watch(self, segment: Segment, size: int) -> None:
-        """Count a segment as long as it lives."""
-        self.held += size
-        self.peak = max(self.peak, self.held)
-        weakref.finalize(segment, self._off, size).atexit = False
-
-    def _off(self, size: int) -> None:
-        self.held -= size
-
-
 class PrefixCache:
     """The prefixes that one model has read.
 
     `forwarded` counts the tokens that went through the model; `unique` those that had to: the distinct pairs of prefix
-    and token of every tree, what all prompts begin with once. `most` tokens are read together, and `shrunk` says how
-    often memory ran out, after which that became less. `past_end` counts candidates that ended because the model has no
-    positions for longer texts.
+    and token of every tree, what all prompts begin with once. `most` tokens are read together, in rows of at most
+    `columns` columns in all. `shrunk` says how often memory ran out, after which that became less. `preempted` counts
+    tokens of candidates that began again because others needed their memory. `past_end` counts candidates that ended
+    because the model has no positions for longer texts.
 
     Args:
         backbone: the model without its head.
@@ -137,15 +56,18 @@ class PrefixCache:
         self.encode = cached_encoder(tokenizer.encode)
         self.places: OrderedDict[str, Place] = OrderedDict()
         self.meter = Meter()
-        self.forwarded = self.unique = self.shrunk = self.past_end = 0
+        self.forwarded = self.unique = self.preempted = self.shrunk = self.past_end = 0
         self._last_position = last_position(backbone.config)
-        # The rows that are read in hold keys and values too: a small part of what segments may take.
-        self.most = min(8192, max(256, budget // (8 * math.prod(kv_shape(backbone.config)) * backbone.dtype.itemsize)))
+        # The rows that are read in hold keys and values too: a part of what segments may take.
+        self.token_bytes = math.prod(kv_shape(backbone.config)) * backbone.dtype.itemsize
+        self.most = min(8192, max(256, budget // (8 * self.token_bytes)))
+        self.columns = max(512, budget // (4 * self.token_bytes))
         self._prompts: set[str] = set()
         self._opening = common(self.encode(prompt("0")), self.encode(prompt("Why?")))
         self._head = EMPTY
-        self._lead: Tensor | None = None
+        self.lead: Tensor | None = None
         self._scratch = self.new_rows()
+        self._checked = False
 
     def fits(self, length: int) -> bool:
         """Whether the model has positions for a text of so many tokens."""
@@ -155,7 +77,8 @@ class PrefixCache:
         """Free every segment, and the memory of the rows."""
         self.places.clear()
         self._prompts.clear()
-        self._head, self._lead, self._scratch = EMPTY, None, self.new_rows()
+        self._head, self.lead, self._scratch = EMPTY, None, self.new_rows()
+        self._checked = False
 
     def release(self, ended: Iterable[tuple[Problem, tuple[Step, ...]]]) -> None:
         """Free the segments of texts from which nobody will go on, as far as no other text needs them."""
@@ -165,9 +88,16 @@ class PrefixCache:
 
     def remember(self, problem: Problem, steps: Sequence[Step], place: Place, output_is_read: bool = False) -> None:
         """Keep the place at the end of the last step's text, or of its output; others go when memory is short."""
-        self.places[self._ends(self._pieces(problem, steps))[-1 if output_is_read else -2]] = place
+        ends = self._ends(self._pieces(problem, steps))[: None if output_is_read else -1]
+        self.places[ends[-1]] = place
+        self._use([end for end in ends[:-1] if end in self.places])
         while self.meter.held > self.budget and len(self.places) > 1:
             self.places.popitem(last=False)
+
+    def _use(self, ends: Sequence[str]) -> None:
+        """Parents are used later than children, and so outlive them: without a parent a child would be read whole."""
+        for end in reversed(ends):
+            self.places.move_to_end(end)
 
     def locate(self, problem: Problem, steps: Sequence[Step], output_is_read: bool = False) -> Place:
         """The place after `steps` and their output: the longest known prefix, and the tokens after it.
@@ -178,12 +108,22 @@ class PrefixCache:
         self._count(pieces[:1] if output_is_read else pieces)
         ends = self._ends(pieces)
         known = [i for i, end in enumerate(ends) if end in self.places]
-        for i in reversed(known):  # parents are used later than children, and so outlive them
-            self.places.move_to_end(ends[i])
+        self._use([ends[i] for i in known])
         place = self.places[ends[known[-1]]] if known else self._start(pieces[0])
         unread = pieces[known[-1] + 1 if known else 1 :]
         tokens = chain.from_iterable(self.encode(piece, goes_on=True) for piece in unread)
         return Place(place.segment, (*place.pending, *tokens))
+
+    def columns_of(self, problem: Problem, steps: Sequence[Step]) -> int:
+        """How many columns of a row the text takes."""
+        pieces = self._pieces(problem, steps)
+        lead = len(self._opening) if self._is_led(self.encode(pieces[0])) else 0
+        return len(self.encode(pieces[0])) + sum(len(self.encode(piece, goes_on=True)) for piece in pieces[1:]) - lead
+
+    def _is_led(self, prompt: Sequence[int]) -> bool:
+        """Whether a prompt begins as all do, and goes on."""
+        opening = self._opening
+        return 0 < len(opening) < len(prompt) and len(common(prompt, opening)) == len(opening)
 
     def _pieces(self, problem: Problem, steps: Sequence[Step]) -> list[str]:
         """The prompt and, after it, no output; then each step and its output: the pieces that are encoded apart."""
@@ -204,13 +144,13 @@ class PrefixCache:
     def _start(self, prompt: str) -> Place:
         """A new prompt: what it has in common with all prompts is read once."""
         tokens, opening = self.encode(prompt), self._opening
-        if not opening or len(common(tokens, opening)) < len(opening) or len(tokens) == len(opening):
+        if not self._is_led(tokens):
             return Place(EMPTY, tokens)
         if self._head is EMPTY:
             trie = Trie(EMPTY)
             path = trie.add(opening)
             rows, _ = self.read([trie])
-            self._lead = rows.read(0, path)
+            self.lead = rows.read(0, path)
             self._head = Segment(None, None, len(opening), len(opening))
             self.unique += len(opening)
         return Place(self._head, tokens[len(opening) :])
@@ -224,10 +164,14 @@ class PrefixCache:
     def batches(self, tries: Sequence[Trie]) -> Iterator[list[int]]:
         """Numbers of tries to read together: of like size, and not too many at once."""
         batch: list[int] = []
+        widest = 0
         for i in sorted(range(len(tries)), key=lambda i: len(tries[i].tokens)):
-            if batch and (len(batch) + 1) * len(tries[i].tokens) > self.most:
+            tokens, rows = len(tries[i].tokens), len(batch) + 1
+            columns = rounded(tries[i].segment.columns + tokens)
+            widest = max(widest, columns)
+            if batch and (rows * tokens > self.most or rows * widest > self.columns):
                 yield sorted(batch)
-                batch = []
+                batch, widest = [], columns
             batch.append(i)
         if batch:
             yield sorted(batch)
@@ -253,7 +197,37 @@ class PrefixCache:
             sees[i, column[i]] = True
         at = (leads + starts)[row] + np.concatenate([trie.depths for trie in tries])
         ids = np.concatenate([trie.tokens for trie in tries])
-        return rows, self.forward(rows, row, column, torch.from_numpy(sees).to(rows.kv.device), ids, at, leads[row] > 0)
+        parts = self._parts(rows, row)
+        hidden = [
+            self.forward(rows, row[part], column[part], sees[part], ids[part], at[part], leads[row[part]] > 0)
+            for part in parts
+        ]
+        self._check(hidden[0])
+        if len(parts) == 1:
+            return rows, hidden[0]
+        order = torch.from_numpy(np.concatenate(parts).argsort()).to(hidden[0].device)
+        return rows, torch.cat(hidden)[order]
+
+    def _check(self, hidden: Tensor) -> None:
+        """Look for overflow once a shard, since training changes what a model computes; each look waits for the GPU.
+
+        Raises:
+            UserError: there are hidden states that are not finite.
+        """
+        if not self._checked and not hidden.isfinite().all():
+            raise UserError(
+                f"the hidden states are not finite: {str(hidden.dtype)[6:]} overflows, or a training "
+                "has spoilt the weights; set policy.dtype=fp32, or bf16 on a GPU that computes in it"
+            )
+        self._checked = True
+
+    def _parts(self, rows: Rows, row: np.ndarray) -> list[np.ndarray]:
+        """Numbers of tokens to forward together: as many of each row as a table of scores may have queries."""
+        config = self.backbone.config
+        score = 3 * config.num_attention_heads * self.backbone.dtype.itemsize  # with a mask, and exponentials
+        most = max(1, TABLE_BYTES // (score * rows.pages * rows.page))
+        part = seats(row)[0] // most
+        return [np.flatnonzero(part == i) for i in range(part.max() + 1)]
 
     def new_rows(self) -> Rows:
         """No rows yet, of the shape that the model's keys and values have."""
@@ -262,33 +236,21 @@ class PrefixCache:
     def _fill(self, tries: Sequence[Trie], used: np.ndarray) -> Rows:
         """A row for each trie, with its prefix in the first columns; they last until the next call."""
         rows = self._scratch
-        rows.clear()
-        rows.add(used, int(used.max()))
+        rows.lay_out(len(tries), rounded(int(used.max())))
+        rows.occupy(used)
         for row, trie in enumerate(tries):
             for start, part in trie.segment.parts():
-                rows.kv[:, row, :, start : start + part.shape[2]] = part
+                rows.put(row, start, part)
         return rows
 
     def forward(
-        self,
-        rows: Rows,
-        row: np.ndarray,
-        column: np.ndarray,
-        sees: Tensor,
-        ids: np.ndarray,
-        at: np.ndarray,
-        led: np.ndarray,
-    ) -> Tensor:
-        """Forward tokens that lie in `rows` (see `feed_forward`); returns their hidden states, [tokens, width].
-
-        `led` [tokens] says which texts begin as all prompts do.
-        """
+        self, rows: Rows, row: np.ndarray, column: np.ndarray, sees: np.ndarray | Tensor,
+        ids: np.ndarray, at: np.ndarray, led: np.ndarray,
+    ) -> Tensor:  # fmt: skip
+        """Forward tokens that lie in `rows` (see `layout`); returns their hidden states, [tokens, width]."""
         self.forwarded += len(ids)
-        hidden = np.zeros(len(rows), dtype=bool)
-        hidden[row[~led]] = True
-        tokens, positions, others = (torch.from_numpy(part).to(sees.device) for part in (ids, at, hidden))
-        lead = Lead(self._lead, others if hidden.any() else None) if self._lead is not None else None
-        return feed_forward(self.backbone, rows, row, column, sees, tokens, positions, lead)
+        seen = torch.as_tensor(sees, device=rows.kv.device)
+        return feed_rows(self.backbone, rows, row, column, seen, ids, at, self.lead, led)
 
 
 def common(a: Sequence[int], b: Sequence[int]) -> Sequence[int]:

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from rstar_mini.policy.memory import TABLE_BYTES
+
+LOGIT_BYTES = 24  # of a token that might be next: logits as they come and in fp32, softmax, and sums in fp64
+
+
+def sample(
+    head: nn.Module, hidden: Tensor, owner: np.ndarray, keys: np.ndarray, position: np.ndarray, temperature: float
+) -> np.ndarray:
+    """One token for each sibling from hidden states [rows, width]: `draw` for as many rows at a time as fit."""
+    vocabulary: int = head.weight.shape[0]  # type: ignore[index,assignment]  # a head has a matrix of weights
+    block = max(1, TABLE_BYTES // (LOGIT_BYTES * vocabulary))
+    drawn = []
+    for first in range(0, len(hidden), block):
+        here = slice(*np.searchsorted(owner, (first, first + block)))
+        logits = head(hidden[first : first + block]).float()
+        drawn.append(draw(logits, owner[here] - first, keys[here], position[here], temperature))
+    return np.concatenate(drawn)
 
 
 def draw(logits: Tensor, owner: np.ndarray, keys: np.ndarray, position: np.ndarray, temperature: float) -> np.ndarray:

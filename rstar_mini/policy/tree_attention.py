@@ -1,24 +1,25 @@
-"""Attention for trees: a row of the cache holds a prefix once, and after it all tokens that siblings add to it.
+"""Attention for trees: a row holds a prefix once, and after it all tokens that siblings add to it.
 
 Siblings agree on their prefix and often on their first tokens. Here they share one row of keys and values, in which
 every distinct token has one column, and each token sees its own ancestors only. So nothing is copied when siblings part
 ways, all tokens of a forward pass lie side by side without padding in the model's matrix products, and only attention
-works on a table, [rows, tokens of the fullest row].
+works on a table, [rows, tokens of the fullest row]. Keys and values stay where they are: a text of several pages is
+attended to a page at a time, and the parts are added up afterwards.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from rstar_mini.errors import UserError
+from rstar_mini.policy.feed import Feed, Layout, Lead, Pages, layout
 from rstar_mini.policy.rows import Rows
 
 if TYPE_CHECKING:
@@ -32,119 +33,72 @@ NOT_HONOURED = {
 """Options of an attention that change what it computes, and what to say of a model that has one."""
 
 
-@dataclass(slots=True)
-class Lead:
-    """What the texts of all rows begin with, held once: `kv` [2 * layers, kv heads, length, head width].
-
-    `hidden` [rows] says which rows begin otherwise, if there are any.
-    """
-
-    kv: Tensor
-    hidden: Tensor | None
-
-    def scores(self, layer: int, query: Tensor, unseen: Tensor | None) -> Tensor:
-        """Scores of scaled queries [rows, kv heads, queries, head width]: [rows, kv heads, queries, length].
-
-        `unseen` [rows, queries, length] says which of its tokens lie before a query's window.
-        """
-        rows, heads, queries, _ = query.shape
-        scores = query.transpose(0, 1).flatten(1, 2) @ self.kv[2 * layer].mT
-        if self.hidden is not None:
-            scores = scores.masked_fill(self.hidden.repeat_interleave(queries)[:, None], -torch.inf)
-        if unseen is not None:
-            scores = scores.masked_fill(unseen.flatten(0, 1), -torch.inf)
-        return scores.view(heads, rows, queries, -1).transpose(0, 1)
-
-    def mix(self, layer: int, weights: Tensor) -> Tensor:
-        """The values under these weights, which are shaped as the scores are: [rows, kv heads, queries, head width]."""
-        rows, heads, queries, _ = weights.shape
-        values = weights.transpose(0, 1).flatten(1, 2) @ self.kv[2 * layer + 1]
-        return values.view(heads, rows, queries, -1).transpose(0, 1)
-
-
-@dataclass(slots=True)
-class Feed:
-    """Where the tokens of one forward pass lie, and what each of them sees.
-
-    New keys and values go to `row` and `column` [tokens] of `kv`, and attention covers all of its columns.
-    The tokens sit in a table of `widest` a row, on `seats` [tokens]; `packed` says that they take all seats in order.
-    """
-
-    kv: Tensor
-    row: Tensor
-    column: Tensor
-    seats: Tensor
-    packed: bool
-    widest: int
-    lead: Lead | None
-    sees: Tensor  # [tokens, columns]
-    at: Tensor  # [tokens], positions in the text
-    shared: int  # query heads that have one key head in common: they are treated as so many more queries of it
-    windows: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
-
-    def write(self, part: int, new: Tensor) -> Tensor:
-        """Put new keys or values [tokens, kv heads, head width] in their places.
-
-        Returns:
-            all that the rows have, [rows, kv heads, columns, head width].
-        """
-        self.kv[part][self.row, :, self.column] = new
-        return self.kv[part]
-
-    def mask(self, sees: Tensor) -> Tensor:
-        """What to add to the scores when tokens see `sees` [tokens, columns]: [rows, 1, queries, columns]."""
-        rows, dtype = self.kv.shape[1], self.kv.dtype
-        scores = torch.full((rows * self.widest, self.kv.shape[3]), -torch.inf, dtype=dtype, device=sees.device)
-        scores[self.seats, : sees.shape[1]] = torch.zeros_like(sees, dtype=dtype).masked_fill_(~sees, -torch.inf)
-        return scores.view(rows, 1, self.widest, -1).repeat(1, 1, self.shared, 1)
-
-    def window(self, width: int) -> tuple[Tensor, Tensor | None]:
-        """The mask for layers that see the last `width` tokens, their own among them, and `unseen` for `Lead.scores`.
-
-        Ancestors lie in the order of the text, so the last columns that a token sees are its window.
-        """
-        if width not in self.windows:
-            later = self.sees.flip(1).cumsum(1).flip(1)  # of the tokens seen, how many lie in this column or after it
-            self.windows[width] = self.mask(self.sees & (later <= width)), self._unseen(width)
-        return self.windows[width]
-
-    def _unseen(self, width: int) -> Tensor | None:
-        """The tokens of the lead before each query's window, [rows, queries, length]; None when all are in it."""
-        if self.lead is None or int(self.at.max()) < width:
-            return None
-        before = torch.arange(self.lead.kv.shape[2], device=self.at.device) <= (self.at - width)[:, None]
-        unseen = before.new_zeros(self.kv.shape[1] * self.widest, before.shape[1])
-        unseen[self.seats] = before
-        return unseen.view(-1, self.widest, before.shape[1]).repeat(1, self.shared, 1)
-
-
 def feed_forward(
+    model: PreTrainedModel | View,
+    kv: Tensor,
+    laid: Layout,
+    numbers: Tensor,
+    sees: Tensor,
+    lead: Tensor | None,
+    hidden: Tensor | None,
+) -> Tensor:
+    """Forward tokens that lie in pages; returns their hidden states, [tokens, width].
+
+    It launches the same work for equal sizes, and never waits for the device.
+
+    Args:
+        kv: the pages, [2 * layers, pages, kv heads, columns, head width].
+        numbers: the tables of `laid` on the device.
+        sees: [tokens, columns], to which columns of its row each attends, its own included.
+        lead: what texts begin with that is not in the rows, [2 * layers, kv heads, length, head width].
+        hidden: [rows], which rows begin otherwise; None: none of them.
+    """
+    sizes = laid.sizes
+    ids, at, page, offset, row, place, parts, owner = laid.cut(numbers)
+    kv = kv[:, : sizes.extent, :, : sizes.columns]
+    feed = Feed(
+        kv,
+        page,
+        offset,
+        row,
+        place,
+        packed=sizes.packed,
+        height=sizes.height,
+        widest=sizes.widest,
+        pages=Pages(parts.clamp(min=0), parts < 0, owner) if sizes.parts else None,
+        lead=None if lead is None else Lead(lead, hidden),
+        sees=sees,
+        at=at,
+        beyond=sizes.beyond,
+        shared=model.config.num_attention_heads // kv.shape[2],
+    )
+    states: Tensor = model(
+        input_ids=ids[None], position_ids=at[None], attention_mask=feed.mask(sees), use_cache=False, feed=feed
+    ).last_hidden_state
+    return states[0]
+
+
+def feed_rows(
     model: PreTrainedModel | View,
     rows: Rows,
     row: np.ndarray,
     column: np.ndarray,
     sees: Tensor,
-    ids: Tensor,
-    at: Tensor,
-    lead: Lead | None,
+    ids: np.ndarray,
+    at: np.ndarray,
+    lead: Tensor | None,
+    led: np.ndarray,
 ) -> Tensor:
-    """Forward tokens that lie in `rows`; returns their hidden states, [tokens, width].
+    """`feed_forward` of tokens that lie in `rows` (see `layout`)."""
+    laid = layout(rows, row, column, ids, at, led, smallest_window(model.config))
+    numbers = torch.from_numpy(laid.numbers).to(rows.kv.device)
+    hidden = None if lead is None or laid.led.all() else torch.from_numpy(~laid.led).to(rows.kv.device)
+    return feed_forward(model, rows.kv, laid, numbers, sees, lead, hidden)
 
-    Args:
-        row, column: [tokens], where each lies, rows ascending.
-        sees: [tokens, columns], to which columns of its row each attends, its own included.
-        ids, at: [tokens], the tokens and their positions in the text.
-        lead: what texts begin with that is not in the rows.
-    """
-    seat, widest = rows.seats(row)
-    seats, places, columns = (torch.from_numpy(part).to(rows.kv.device) for part in (row * widest + seat, row, column))
-    shared = model.config.num_attention_heads // rows.kv.shape[2]
-    packed = len(seats) == len(rows) * widest
-    feed = Feed(rows.kv, places, columns, seats, packed, widest, lead, sees, at, shared)
-    hidden: Tensor = model(
-        input_ids=ids[None], position_ids=at[None], attention_mask=feed.mask(sees), use_cache=False, feed=feed
-    ).last_hidden_state
-    return hidden[0]
+
+def smallest_window(config: PreTrainedConfig) -> int | None:
+    """How many tokens the layers with a window see; None when there are none."""
+    return getattr(config, "sliding_window", None) or None
 
 
 def tree_attention(
@@ -163,7 +117,7 @@ def tree_attention(
     Args:
         query: [1, heads, tokens, head width].
         key, value: [1, kv heads, tokens, head width].
-        attention_mask: [rows, 1, shared heads * widest, columns], added to the scores.
+        attention_mask: [pages, 1, shared heads * widest, columns of a page], added to the scores.
         feed: where the tokens lie; without it this is the library's own attention.
         sliding_window: how many tokens this layer sees, its own among them; None: all.
 
@@ -189,24 +143,53 @@ def tree_attention(
     table = _seated(query[0].transpose(0, 1), feed, key.shape[1])
     # The library's fused attention is slower for so few queries a row.
     queries = table.flatten(2, 3) * scaling
-    scores = queries @ keys.mT + mask
-    before = 0 if feed.lead is None else feed.lead.kv.shape[2]
-    if feed.lead is not None:
-        scores = torch.cat([feed.lead.scores(layer, queries, unseen), scores], dim=-1)
-    weights = torch.softmax(scores, dim=-1)
-    output = weights[..., before:] @ values
-    if feed.lead is not None:
-        output = output + feed.lead.mix(layer, weights[..., :before])
+    attend = _attend_whole if feed.pages is None else _attend_parts
+    output = attend(feed, layer, queries, keys, values, mask, unseen)
     output = output.view(table.shape).permute(0, 3, 1, 2, 4).reshape(-1, heads, size)
     return (output if feed.packed else output[feed.seats])[None], None
+
+
+def _attend_whole(
+    feed: Feed, layer: int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor, unseen: Tensor | None
+) -> Tensor:
+    """Texts of one page each: queries and what comes of them are [rows, kv heads, queries, head width]."""
+    scores = queries @ keys.mT + mask
+    if feed.lead is None:
+        return torch.softmax(scores, dim=-1) @ values
+    before = feed.lead.kv.shape[2]
+    weights = torch.softmax(torch.cat([feed.lead.scores(layer, queries, unseen), scores], dim=-1), dim=-1)
+    return weights[..., before:] @ values + feed.lead.mix(layer, weights[..., :before])
+
+
+def _attend_parts(
+    feed: Feed, layer: int, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor, unseen: Tensor | None
+) -> Tensor:
+    """Texts of several pages: each page on its own, then the parts of a text by their shares of the whole sum."""
+    assert feed.pages is not None
+    weights, sums, highest = _exponentials((queries[feed.pages.owner] @ keys.mT).add_(mask))
+    found = [each[feed.pages.parts] for each in (weights @ values, sums, highest)]
+    found[2] = found[2].masked_fill(feed.pages.lacking[:, :, None, None, None], -torch.inf)
+    if feed.lead is not None:
+        weights, sums, highest = _exponentials(feed.lead.scores(layer, queries, unseen))
+        ahead = feed.lead.mix(layer, weights), sums, highest
+        found = [torch.cat([first[:, None], others], dim=1) for first, others in zip(ahead, found, strict=True)]
+    mixed, sums, highest = found
+    share = (highest - highest.amax(1, keepdim=True)).exp()
+    return ((share * mixed).sum(1) / (share * sums).sum(1)).to(queries.dtype)
+
+
+def _exponentials(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Exponentials of scores below their highest, their sums, and that highest; the last two in fp32."""
+    highest = scores.amax(-1, keepdim=True)
+    weights = (scores - highest).exp_()
+    return weights, weights.sum(-1, keepdim=True, dtype=torch.float32), highest.float()
 
 
 def _seated(query: Tensor, feed: Feed, kv_heads: int) -> Tensor:
     """Queries [tokens, heads, head width] on their seats: [rows, kv heads, shared heads, widest, head width]."""
     _, heads, size = query.shape
     if not feed.packed:
-        seats = query.new_zeros(len(feed.kv[0]) * feed.widest, heads, size)
-        query = seats.index_copy_(0, feed.seats, query)
+        query = query.new_zeros(feed.height * feed.widest, heads, size).index_copy_(0, feed.seats, query)
     return query.reshape(-1, feed.widest, kv_heads, heads // kv_heads, size).permute(0, 2, 3, 1, 4)
 
 

@@ -16,10 +16,13 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.api_key import Key
@@ -31,12 +34,14 @@ from rstar_mini.prompts import Prompt
 from rstar_mini.tokens import cached_encoder
 
 START_SECONDS = 900.0  # loading and compiling a large model takes minutes
-MEMORY_SHARE = 0.5  # of the GPU, which the PPM needs too
+LEAST_SHARE = 0.1  # of the GPU's memory: with less, vLLM would not start, and then it says what it lacks
 OPTIONS = (
-    f"--host 127.0.0.1 --enable-prefix-caching --gpu-memory-utilization {MEMORY_SHARE} --disable-uvicorn-access-log "
+    "--host 127.0.0.1 --enable-prefix-caching --disable-uvicorn-access-log "
     "--generation-config vllm "  # sample as the recipe says, not as a file beside the weights does
     "--stream-interval 1000"  # the server finds the closing tags itself, so a step may come in one piece
 )
+ADAPTER = "policy"  # the name under which the server knows a round's adapter
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM makes room for
 NO_KEY = Key("", "RSTAR_VLLM, whose server asks for a key")
 _ERROR = re.compile(r"(^|\] )[\w.]+(Error|Exception): ")
 # The server ends when our end of the pipe closes, and that is also when this process is killed.
@@ -49,31 +54,60 @@ wait $server
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter in the folder that PEFT saved it in, and its rank."""
+
+    folder: Path
+    rank: int
+
+
+def serving_options(adapter: Adapter | None, four_bits: bool, share: float) -> list[str]:
+    """How vLLM serves an adapter, holds the base in 4 bits (NF4), and takes its share of the GPU's memory."""
+    options = ["--gpu-memory-utilization", f"{share:.2f}"]
+    if four_bits:
+        options += ["--quantization", "bitsandbytes"]
+    if adapter:
+        rank = next((rank for rank in RANKS if rank >= adapter.rank), adapter.rank)
+        options += ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", f"{ADAPTER}={adapter.folder}"]
+    return options
+
+
+def memory_share(reserved: int) -> float:
+    """The share of the GPU that is free now, less `reserved` bytes for what the PPM is going to need."""
+    if not torch.cuda.is_available():
+        return 0.5  # of a CPU's memory vLLM takes what VLLM_CPU_KVCACHE_SPACE says
+    free, total = torch.cuda.mem_get_info()
+    return max(LEAST_SHARE, (free - reserved) / total)
+
+
 class VllmServer:
     """A running `vllm serve FOLDER` on a free port of this machine.
 
     Args:
         folder: weights and tokenizer, as `save_pretrained` writes them.
         dtype: precision in which it computes, "float32" or "bfloat16".
+        log: file for what the server prints.
+        options: further ones of `vllm serve`.
 
     Raises:
         UserError: vLLM is not there, or does not start.
     """
 
-    def __init__(self, folder: Path, dtype: str) -> None:
+    def __init__(self, folder: Path, dtype: str, log: Path, options: Sequence[str] = ()) -> None:
         command = find_vllm()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        self.log = folder / "vllm.log"
-        with self.log.open("wb") as log:
+        self.log = log
+        with log.open("wb") as output:
             self.process = subprocess.Popen(
                 ["sh", "-c", _KEEPER, "sh", *command, str(folder)]
-                + ["--port", str(port), "--dtype", dtype, *OPTIONS.split()],
+                + ["--port", str(port), "--dtype", dtype, *OPTIONS.split(), *options],
                 stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,  # a group of its own: Ctrl-C is for us, and the group ends as a whole
             )
         try:
@@ -126,12 +160,16 @@ class VllmServer:
 
 
 class VllmPolicy(EndpointPolicy):
-    """A causal language model, written out and served by vLLM, as a policy; takes what `TransformersPolicy` takes.
+    """A causal language model, served by vLLM, as a policy; otherwise it takes what `TransformersPolicy` takes.
 
     It sends tokens instead of text, exactly those that the transformers engine would read.
 
     Args:
-        model: its weights are served in the precision they have.
+        model: a model, which is written out for the server, or the folder of one in safetensors.
+        dtype: precision in which the server computes, "float32" or "bfloat16".
+        adapter: a round's adapter, which the server adds to the model.
+        four_bits: the server holds the linear layers in NF4.
+        reserved: bytes of the GPU's free memory that the server leaves to others.
 
     Raises:
         UserError: vLLM is not there, or does not start.
@@ -139,22 +177,29 @@ class VllmPolicy(EndpointPolicy):
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | Path,
+        dtype: str,
         tokenizer: PreTrainedTokenizerBase,
         prompt: Prompt,
         max_step_tokens: int = 64,
         batch_rows: int = 1024,
+        adapter: Adapter | None = None,
+        four_bits: bool = False,
+        reserved: int = 0,
     ) -> None:
         self.encode = cached_encoder(tokenizer.encode)
         with contextlib.ExitStack() as held:  # undone when something goes wrong in here, else by `close`
-            folder = held.enter_context(tempfile.TemporaryDirectory(prefix="rstar-mini-"))
-            model.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-            self.server = VllmServer(Path(folder), str(model.dtype).removeprefix("torch."))
+            scratch = folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rstar-mini-")))
+            if isinstance(model, Path):
+                folder = model
+            else:
+                model.save_pretrained(folder)
+                tokenizer.save_pretrained(folder)
+            options = serving_options(adapter, four_bits, memory_share(reserved))
+            self.server = VllmServer(folder, dtype, scratch / "vllm.log", options)
             held.callback(self.server.close)
-            super().__init__(
-                f"{self.server.url}/v1", folder, tokenizer, prompt, max_step_tokens, batch_rows, key=NO_KEY
-            )
+            name = ADAPTER if adapter else str(folder)
+            super().__init__(f"{self.server.url}/v1", name, tokenizer, prompt, max_step_tokens, batch_rows, key=NO_KEY)
             held.callback(super().close)
             self._held = held.pop_all()
 

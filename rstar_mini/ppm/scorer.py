@@ -12,8 +12,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rstar_mini.code_cot import END_ANSWER, judged_text
 from rstar_mini.policy.memory import smaller
-from rstar_mini.policy.prefix_cache import Place, PrefixCache, Trie
+from rstar_mini.policy.prefix_cache import PrefixCache
 from rstar_mini.policy.rows import Rows
+from rstar_mini.policy.segments import Place, Trie
 from rstar_mini.ppm.model import reward
 from rstar_mini.prompts import Prompt
 from rstar_mini.types import Problem, Step

@@ -102,13 +102,14 @@ class PolicySettings(Section):
     max_step_tokens: PositiveInt = Field(48, description="a step that has not ended by then is dropped")
     batch_rows: PositiveInt | None = Field(
         None,
-        description="most candidates decoded together; default: what fits into the memory that is free at the start. "
+        description="most candidates decoded together; default: 2048, or as many as the memory for them holds. "
         "Of a server, at most 256 are asked for at once",
     )
     cache_mb: PositiveInt | None = Field(
         None,
         description="megabytes for the keys and values of the trees, for policy and PPM each; what is too much is read "
-        "again when it is wanted; default: a quarter of the memory that is free at the start",
+        "again when it is wanted. Texts that are being written have twice as much. Default: a fifth of the memory that "
+        "is free at the start",
     )
     dtype: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32",
