@@ -164,12 +164,11 @@ class Models:
 
         A base in safetensors is served where it lies. The PPM, which was loaded before, keeps room for its cache.
         """
-        folder, gguf = base_folder(self.settings.base)
-        model: PreTrainedModel | Path = folder
         if self.settings.tuning == "full":
-            model = self.weights(number).to(self.dtype)  # type: ignore[arg-type]  # as in `_placed`
-        elif gguf:
-            model = load_base(self.settings.base, self.dtype)[0]
+            model: PreTrainedModel | Path = self.weights(number).to(self.dtype)  # type: ignore[arg-type]  # as in `_placed`
+        else:
+            folder, gguf = base_folder(self.settings.base)
+            model = load_base(self.settings.base, self.dtype)[0] if gguf else folder
         adapted = number > 0 and self.settings.tuning != "full"
         return VllmPolicy(
             model,

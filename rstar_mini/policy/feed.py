@@ -75,14 +75,7 @@ def layout(
     """
     part, offset = np.divmod(column, rows.page)
     page, extent = rows.table[row, part], rows.extent
-    live, index = np.unique(row, return_inverse=True)
-    columns, table = rows.page, rows.table[live]
-    if rows.whole:
-        index, columns, table = (
-            row,
-            min(rows.page, rounded(int(rows.used.max()))),
-            np.empty((extent, 0), dtype=np.int64),
-        )
+    index, columns, table = _rows_of_queries(rows, row)
     tokens, height = len(row), len(table)
     seat, widest = seats(index)
     if bucket:
@@ -97,23 +90,24 @@ def layout(
         parts[spare[0], 0] = spare[1]
     owner[parts[parts >= 0]] = np.nonzero(parts >= 0)[0]
     place = index * widest + seat
-    filled = [
-        np.pad(each, (0, more), constant_values=value)
-        for each, value in (
-            (ids, 0),
-            (at, 0),
-            (page, spare[1]),
-            (offset, 0),
-            (index, spare[0]),
-            (place, spare[0] * widest),
-        )
-    ]
+    tables = [ids, at, page, offset, index, place]
+    if more:
+        values = 0, 0, spare[1], 0, spare[0], spare[0] * widest
+        tables = [np.append(each, [value] * more) for each, value in zip(tables, values, strict=True)]
     starts = np.ones(height, dtype=bool)
     starts[index[~led]] = False
     packed = bool(not more and tokens == height * widest)
     beyond = window is not None and int(at.max()) >= window
     sizes = Sizes(tokens, height, widest, extent, columns, parts.shape[1], packed, beyond)
-    return Layout(sizes, np.concatenate([*filled, parts.ravel(), owner]), starts)
+    return Layout(sizes, np.concatenate([*tables, parts.ravel(), owner]), starts)
+
+
+def _rows_of_queries(rows: Rows, row: np.ndarray) -> tuple[np.ndarray, int, np.ndarray]:
+    """The row of each token in the table of queries, the columns of a page, and the pages of each of its rows."""
+    if rows.whole:
+        return row, min(rows.page, rounded(int(rows.used.max()))), np.empty((rows.extent, 0), dtype=np.int64)
+    live, index = np.unique(row, return_inverse=True)
+    return index, rows.page, rows.table[live]
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ sizes, so trees do not depend on what was captured.
 from __future__ import annotations
 
 import warnings
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -63,7 +63,7 @@ class _Step:
     sees: Tensor
     hidden: Tensor | None
     play: Play
-    captured: bool = False
+    met: int = 0  # how often it has come up
 
     def fill(self, laid: Layout, sees: Tensor) -> None:
         """Put the inputs in their places. A token that fills up sees one column, so that its weights are numbers."""
@@ -90,7 +90,6 @@ class StepGraphs:
     def clear(self) -> None:
         """Drop what was captured: the pages that it reads are going to be others."""
         self._steps: OrderedDict[Sizes, _Step] = OrderedDict()
-        self._met: Counter[Sizes] = Counter()
 
     def forward(
         self, rows: Rows, row: np.ndarray, column: np.ndarray, sees: Tensor, ids: np.ndarray, at: np.ndarray,
@@ -101,8 +100,8 @@ class StepGraphs:
         step = self._steps.get(laid.sizes) or self._new(rows, laid, lead)
         self._steps.move_to_end(laid.sizes)
         step.fill(laid, sees)
-        self._met[laid.sizes] += 1
-        if not step.captured and self._met[laid.sizes] > 1:
+        step.met += 1
+        if step.met == 2:
             self._capture(step)
         return step.play()[: len(ids)].clone()
 
@@ -120,7 +119,6 @@ class StepGraphs:
 
     def _capture(self, step: _Step) -> None:
         """Capture a step; where that fails, as with a model that waits for the GPU, none from now on."""
-        step.captured = True
         if self.capture is None:
             return
         try:
