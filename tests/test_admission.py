@@ -163,12 +163,12 @@ def test_a_run_that_was_stopped_in_preemption_ends_with_the_same_bytes(tmp_path,
 
 
 def test_a_small_gpu_has_a_hundred_candidates_at_work():
-    """Phi-3-mini in 4 bits on a T4: 33,661 tokens in all."""
+    """Phi-3-mini in 4 bits on a T4: 32,898 tokens in all."""
     from simulate import free_tokens, simulate
 
     tokens = free_tokens("t4")
     found = simulate(tokens, shard=32, rollouts=1, longer=0)
-    assert tokens == 33661
+    assert tokens == 32898
     assert found["at work"] >= 100
     assert found["preempted"] < 0.05 and found["forwarded/unique"] <= 1.05 and found["ppm forwarded/unique"] <= 1.1
     assert found["pages"] * PAGE + 2 * found["cached"] <= 0.85 * tokens, "the rest is for tables and logits"
