@@ -2,10 +2,13 @@
 
 import base64
 import gzip
+import html
 import json
+import re
 import time
 from dataclasses import replace
 
+import ipywidgets
 import pytest
 from PIL import Image
 
@@ -13,6 +16,7 @@ from rstar_mini.code_cot import split_steps, write_solution
 from rstar_mini.errors import UserError
 from rstar_mini.evolution.status import status
 from rstar_mini.files import read_jsonl
+from rstar_mini.paths import data_file
 from rstar_mini.policy import ScriptedPolicy
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, search
@@ -22,6 +26,8 @@ from rstar_mini.show.animate import write_gif
 from rstar_mini.show.dashboard import dashboard
 from rstar_mini.show.explore import explore
 from rstar_mini.show.figures import score_strip
+from rstar_mini.show.mosaic import solved_by_round
+from rstar_mini.show.status import facts
 from rstar_mini.show.stepper import run_steps, step_through
 from rstar_mini.show.widget import Still
 from rstar_mini.types import Problem, Tree
@@ -95,33 +101,68 @@ def test_a_growing_tree_has_a_frame_for_each_state_and_the_same_bytes(tree, tmp_
 # --- widgets -------------------------------------------------------------------------------------------------------
 
 
-def test_the_explorer_follows_its_slider_and_its_list(tree):
+def shown_nodes(explorer):
+    """What stands beside each node of the picture, by the number of its ring."""
+    texts = {int(i): re.findall(r"<tspan[^>]*>([^<]*)", text) for i, text in NODE.findall(explorer.picture.value)}
+    return {i: html.unescape(" ".join(lines)) for i, lines in texts.items()}
+
+
+def click(explorer, text):
+    """Click on the first node of the picture that begins so."""
+    explorer.rings[next(i for i, label in shown_nodes(explorer).items() if label.startswith(text))].click()
+
+
+NODE = re.compile(r'<g data-node="(\d+)">(.*?)</g>')
+
+
+def test_the_explorer_begins_at_rollout_0_and_its_picture_says_which_it_shows(tree):
     explorer = explore(tree, BUDGET)
-    assert explorer.rollout.max == explorer.rollout.value == tree.rollouts
-    assert len(explorer.node.options) == sum(1 for _ in tree.nodes())
-    explorer.rollout.value = 0
-    assert len(explorer.node.options) == 1 and "before the first rollout" in explorer.walked.value
-    assert "&lt;b&gt;" in explorer.panel.value and "<b>" not in explorer.panel.value
+    assert (explorer.rollout.value, explorer.rollout.max) == (0, tree.rollouts) and not explorer.rollout.readout
+    assert list(shown_nodes(explorer).values()) == ["question"]
+    assert "before the first rollout" in explorer.picture.value
+    assert "&lt;b&gt;" in explorer.panel.value and "<b>" not in explorer.panel.value + explorer.picture.value
+    for number, frame in enumerate(explorer.frames):
+        explorer.rollout.value = number
+        assert f">rollout {number} of {tree.rollouts}</text>" in explorer.picture.value
+        assert len(shown_nodes(explorer)) == sum(1 for _ in frame.nodes()) == explorer.node.max + 1
+        assert f"after {number} rollout" in explorer.panel.value
+        rings = [ring.layout.visibility for ring in explorer.rings]
+        assert rings.count("visible") == len(shown_nodes(explorer))
+
+
+def test_a_click_on_a_node_and_the_slider_of_nodes_choose_the_same(tree):
+    explorer = explore(tree, BUDGET)
     explorer.rollout.value = 1
-    chosen = next(i for line, i in explorer.node.options if "2 * 4" in line)
-    explorer.node.value = chosen
+    click(explorer, "cups = 2 * 4")
     assert "cups = 2 * 4" in explorer.panel.value and "UCT" in explorer.panel.value
-    explorer.rollout.value = tree.rollouts
-    assert "2 * 4" in explorer.node.label and "cups = 2 * 4" in explorer.panel.value  # the choice is kept
-    assert 'alt="search tree after' in explorer.picture.value
+    [ring] = [ring for ring in explorer.rings if ring.button_style]
+    explorer.rollout.value = tree.rollouts  # the choice is kept
+    assert "cups = 2 * 4" in explorer.panel.value and ring.button_style
+    explorer.node.value = 0
+    assert "cost? &lt;b&gt;" in explorer.panel.value and not ring.button_style
+    explorer.rollout.value = 0
+    ring.click()  # the node is not there yet
+    assert explorer.chosen is explorer.tree.root
+
+
+def test_the_play_button_moves_the_slider_in_the_browser_alone(tree):
+    explorer = explore(tree, BUDGET)
+    assert (explorer.play.min, explorer.play.max) == (0, tree.rollouts)
+    assert isinstance(
+        explorer.link, ipywidgets.widgets.widget_link.Link
+    )  # a link of traits would go through the kernel
+    assert (explorer.link.source, explorer.link.target) == ((explorer.play, "value"), (explorer.rollout, "value"))
 
 
 def test_the_panel_tells_uct_and_its_terms(box):
     [tree] = search([PROBLEM], Expander(ScriptedPolicy(recite), box), BUDGET)
     explorer = explore(tree, BUDGET)
     explorer.rollout.value = 1
-    lines = {line.split()[-1]: i for line, i in explorer.node.options}
-    explorer.node.value = next(i for line, i in explorer.node.options if "2 + 4" in line)
+    click(explorer, "cups = 2 + 4")
     assert "infinite: never visited" in explorer.panel.value
     explorer.rollout.value = 3
-    explorer.node.value = next(i for line, i in explorer.node.options if "2 * 4" in line)
+    click(explorer, "cups = 2 * 4")
     assert "Q + 1.5 √(ln 3 / 2)" in explorer.panel.value
-    assert lines
 
 
 def widgets(box, tree):
@@ -132,8 +173,9 @@ def widgets(box, tree):
 def test_every_widget_has_a_still_picture_and_words(box, tree):
     for widget in widgets(box, tree):
         assert isinstance(widget, Still)
-        shown = widget._repr_mimebundle_()
+        shown, metadata = widget._repr_mimebundle_()
         assert "application/vnd.jupyter.widget-view+json" in shown and len(shown["text/plain"]) > 40
+        assert "text/html" in shown or metadata["image/png"]["alt"] == shown["text/plain"]
         assert "text/html" in shown or base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
 
 
@@ -189,6 +231,29 @@ def test_a_finished_run_is_told_and_its_dashboard_ends(run):
     assert board.bar.value == 1.0 and 'alt="Held-out accuracy' in board.figure.value
     assert "greedy: round 0" in board.still()["text/plain"] and "image/png" in board.still()
     board.close()
+
+
+def test_the_mosaic_of_a_run_is_what_its_records_say(run):
+    solved, metrics = solved_by_round(run), run.metrics()
+    assert [len(row) for row in solved] == [metrics[1]["coverage"]["all"]["n"]] * (len(metrics) - 1)
+    assert [sum(row) for row in solved] == [row["coverage"]["all"]["correct"] for row in metrics[1:]]
+
+
+def test_the_results_of_a_run_are_shown_as_it_ended(run, tmp_path):
+    """What `rstar-mini report --to` writes, as in data/results/: a recipe, and the metrics of all rounds."""
+    (tmp_path / "recipe.yaml").write_bytes((run.path / "recipe.yaml").read_bytes())
+    (tmp_path / "metrics.json").write_text(json.dumps(run.metrics()))
+    board, told = dashboard(tmp_path), facts(status(tmp_path))
+    assert board.bar.value == 1.0 and 'alt="Held-out accuracy' in board.figure.value
+    assert told == facts(status(run.path))
+    assert told["pairs by round"] == ", ".join(f"{row['pairs']:,}" for row in run.metrics()[1:])
+    assert not {"time left", "shards of this round"} & told.keys()
+
+
+def test_the_shipped_results_have_a_dashboard():
+    board = dashboard(data_file("results/tiny"))
+    assert "4 of 4 finished" in board.facts.value and "has not begun" not in board.still()["text/plain"]
+    assert "trajectories by round" in board.facts.value and board._repr_mimebundle_()[1]["image/png"]["alt"]
 
 
 def test_a_run_in_progress_is_followed_from_its_files(run, tmp_path):

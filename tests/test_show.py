@@ -109,9 +109,9 @@ class FakeRun(Run):
         return [
             Pair(
                 Problem(f"p{i // 2}", f"Is {i // 2} < 5?", "1"),
-                "<code>\n",
-                "x = 1",
-                "<script>alert(1)</script>",
+                "<code>\ny = 1\n<end_of_step>",
+                "\nx = 1\n<end_of_step>",
+                "\n<script>alert(1)</script>\n<end_of_step>",
                 1.0,
                 0.5,
                 -0.5,

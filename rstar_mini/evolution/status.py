@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from typing import Any
 
 from rstar_mini.evolution.ledger import DIGESTS
 from rstar_mini.evolution.owner import LEASE, owner, silence
-from rstar_mini.evolution.records import shard_counts
+from rstar_mini.evolution.records import round_metrics, shard_counts
 from rstar_mini.evolution.run import RECIPE, Run
 from rstar_mini.files import read_json
 from rstar_mini.recipes.schema import Round
 
+METRICS = "metrics.json"  # of all rounds, in a folder of results
 Event = Mapping[str, Any]
 SEARCHED, PIECES = "shard searched", ("policy trained", "PPM trained", "evaluated")
 FAULTS = ("shard lost", "training lost", "out of memory", "past the model's positions", "mended")
@@ -61,7 +63,15 @@ def status(path: Path) -> Status | None:
         return None
     run = Run.load(path)
     with run.reading():
-        return _status(run)
+        return _of_results(run) if (path / METRICS).exists() else _status(run)
+
+
+def _of_results(run: Run) -> Status:
+    """Of what `rstar-mini report --to` writes of a run: its rounds have left their metrics alone."""
+    metrics = [round_metrics(row) for row in read_json(run.path / METRICS)]
+    rounds, tokens = len(run.recipe.rounds), sum(row.get("search", {}).get("sampled", 0) for row in metrics)
+    doing = "finished" if len(metrics) > rounds else f"recorded after round {len(metrics) - 1}"
+    return Status(run.recipe.name, metrics, rounds, (0, 0), doing, tokens, 0.0, None, {}, math.inf, {}, "")
 
 
 def _status(run: Run) -> Status:

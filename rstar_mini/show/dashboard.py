@@ -1,4 +1,4 @@
-"""A run in progress, in a notebook: what it does, how long it will take, and its accuracy and coverage so far."""
+"""A run in a notebook, in progress or finished: what it does, the time left, its accuracy and coverage so far."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import ipywidgets
 
 from rstar_mini.evolution.status import Status, status
 from rstar_mini.show.figures import rounds_figure
+from rstar_mini.show.markup import STYLE, facts_table
 from rstar_mini.show.status import facts
-from rstar_mini.show.widget import STYLE, Still, table
+from rstar_mini.show.widget import Still
 
 
 def dashboard(run: str | Path, seconds: float = 2.0) -> Dashboard:
-    """Watch the run at `run`, which need not have begun: its files are read every so many `seconds` until its end.
+    """Show the run at `run`: its files are read every so many `seconds` until its end.
 
-    Show it in one cell, then start the run in the next one, in a terminal, or on a machine that shares the folder.
+    The run need not have begun: show it in one cell, then start the run in the next one, in a terminal, or on a machine
+    that shares the folder. A finished run is shown as it ended, and so are the results that `rstar-mini report --to`
+    writes of one.
     """
     return Dashboard(Path(run), seconds)
 
@@ -42,7 +45,7 @@ class Dashboard(Still):
         searched, shards = self.now.shards if self.now else (0, 0)
         if self.now:
             self.bar.value = (len(rounds) + (searched / shards if shards else 0.0)) / (self.now.rounds + 1)
-        self.facts.value = f'<div style="{STYLE}" aria-live="polite">{table(self._told())}</div>'
+        self.facts.value = f'<div style="{STYLE}" aria-live="polite">{facts_table(self._told())}</div>'
         if len(rounds) > self._drawn:  # a new round is finished
             self._drawn = len(rounds)
             self.figure.value = rounds_figure(rounds).html()

@@ -9,15 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from rstar_mini.evaluation.statistics import interval
-from rstar_mini.show.picture import Picture
+from rstar_mini.show.picture import SMALL, WIDEST, Picture
 from rstar_mini.show.tables import share
-from rstar_mini.show.tree_plot import COLOURS, colour, plain
-from rstar_mini.show.view import label
+from rstar_mini.show.tree_plot import COLOURS, colour, ink, plain
+from rstar_mini.show.view import label, wrapped
 from rstar_mini.types import Trajectory
 
 # Okabe and Ito's palette: told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKERS = "os^Dv<>"
+STRIP_CHARACTER = 0.062  # inches of a character in a strip of scores, and of the room around it
 
 Counts = Mapping[str, int]
 Panel = tuple[str, str, Sequence[tuple[int, Mapping[str, Counts]]]]
@@ -42,21 +43,23 @@ def rounds_figure(metrics: Sequence[Mapping[str, Any]]) -> Picture:
 def score_strip(trajectories: Sequence[Trajectory], scores: Sequence[Sequence[float]]) -> Picture:
     """One row for each solution, one cell for each of its steps, coloured by the PPM's score from -1 to 1."""
     longest = max(len(row) for row in scores)
-    figure = Picture(figsize=(1.2 + 2.2 * longest, 0.7 + 0.8 * len(scores)), layout="constrained")
+    width = min(WIDEST, 1.5 + 1.9 * longest)
+    figure = Picture(figsize=(width, 0.5 + 0.8 * len(scores)), layout="constrained")
     ax = figure.add_subplot()
-    words = ["PPM scores along solutions"]
+    words, characters = ["PPM scores along solutions"], int((width - 1.5) / longest / STRIP_CHARACTER)
     for y, (trajectory, row) in enumerate(zip(trajectories, scores, strict=True)):
-        texts = [f"{label(step, 26)}\n{score:+.2f}" for step, score in zip(trajectory.steps, row, strict=True)]
-        for x, (text, score) in enumerate(zip(texts, row, strict=True)):
+        labels = [label(step) for step in trajectory.steps]
+        for x, (text, score) in enumerate(zip(labels, row, strict=True)):
             ax.add_patch(Rectangle((x, y + 0.05), 0.97, 0.9, facecolor=colour(score), edgecolor="none"))
-            ink = "white" if abs(score) > 0.6 else "black"
-            ax.text(x + 0.485, y + 0.5, plain(text), ha="center", va="center", fontsize=7.5, color=ink)
+            cell = plain("\n".join([*wrapped(text, characters, 3), f"{score:+.2f}"]))
+            ax.text(x + 0.485, y + 0.5, cell, ha="center", va="center", fontsize=SMALL, color=ink(score))
         verdict = {True: "right", False: "wrong", None: "unjudged"}[trajectory.correct]
         ax.text(-0.05, y + 0.5, verdict, ha="right", va="center", fontsize=8)
-        words.append(f"{verdict}: " + "; ".join(text.replace("\n", " ") for text in texts))
+        scored = (f"{text} {score:+.2f}" for text, score in zip(labels, row, strict=True))
+        words.append(f"{verdict}: {'; '.join(scored)}")
     ax.set(xlim=(-0.4, longest), ylim=(len(scores), 0))
     ax.set_axis_off()
-    figure.colorbar(COLOURS, ax=ax, label="PPM", pad=0.01)
+    figure.colorbar(COLOURS, ax=ax, fraction=0.03, label="PPM", pad=0.01, ticks=[-1, 0, 1])
     figure.words = "\n".join(words)
     return figure
 
@@ -76,7 +79,7 @@ def _level(name: str) -> str:
 
 
 def _figure(panels: Sequence[Panel]) -> Picture:
-    figure = Picture(figsize=(6.4 * len(panels), 3.8), layout="constrained")
+    figure = Picture(figsize=(6.4 if len(panels) == 1 else WIDEST, 3.8), layout="constrained")
     words: list[str] = []
     for k, (title, what, rows) in enumerate(panels, 1):
         ax = figure.add_subplot(1, len(panels), k)
@@ -85,11 +88,13 @@ def _figure(panels: Sequence[Panel]) -> Picture:
             points = [(number, series[name]) for number, series in rows if series.get(name, {}).get("n")]
             if points:
                 _draw_series(ax, i, len(names), name, points)
-        ax.set(xlabel="round (0: base model)", ylabel=what, title=title, ylim=(-2, 102))
+        ax.set(xlabel="round (0: base model)", ylabel=what, ylim=(-2, 102))
+        ax.set_title(title.replace(", ", ",\n"), fontsize=10)
         ax.set_xticks([number for number, _ in rows])
         ax.grid(axis="y", color="0.9")
         if ax.get_legend_handles_labels()[0]:
-            ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+            beside, below = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}, {"loc": "best", "fontsize": 8}
+            ax.legend(frameon=False, **(beside if len(panels) == 1 else below))
         words += [title, *(_in_words(name, rows) for name in names)]
     figure.words = "\n".join(words)
     return figure

@@ -16,7 +16,6 @@ th{border-bottom:2px solid #888}
 img{max-width:100%}
 pre,code{font:13px/1.4 ui-monospace,monospace}
 pre{white-space:pre-wrap;margin:0}
-.chosen{background:#eaf2fb}.rejected{background:#fdecea}
 """
 
 

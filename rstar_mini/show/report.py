@@ -15,6 +15,7 @@ from rstar_mini.errors import UserError, command
 from rstar_mini.files import write_bytes
 from rstar_mini.show.figures import accuracy_figure, coverage_figure
 from rstar_mini.show.page import escaped, image, preformatted, table, whole_page
+from rstar_mini.show.pairs import compare_pairs
 from rstar_mini.show.tables import HEADERS, difference, number, result_cells, rows_by_kind, share
 from rstar_mini.show.tree_plot import draw_tree
 from rstar_mini.types import Tree
@@ -120,16 +121,7 @@ def _pairs(pairs: Sequence[Pair], round_number: int) -> str:
     problems = list({pair.problem.id: pair for pair in pairs}.values())
     chosen = [problems[i * len(problems) // PAIRS_SHOWN] for i in range(PAIRS_SHOWN)] if problems else []
     chosen = list({id(pair): pair for pair in chosen}.values())
-    headers = ("question and prefix", "chosen", "rejected")
-    rows = [
-        [
-            f"<p>{escaped(pair.problem.question)}</p>{preformatted(pair.prefix)}",
-            f'<div class="chosen">Q = {pair.q_chosen:+.2f}{preformatted(pair.chosen)}</div>',
-            f'<div class="rejected">Q = {pair.q_rejected:+.2f}{preformatted(pair.rejected)}</div>',
-        ]
-        for pair in chosen
-    ]
-    return f"<p>{len(chosen)} of the {len(pairs):,} pairs of round {round_number}.</p>" + table(headers, rows)
+    return f"<p>{len(chosen)} of the {len(pairs):,} pairs of round {round_number}.</p>{compare_pairs(chosen).html}"
 
 
 def _unsolved(run: Run, round_number: int) -> str:

@@ -12,9 +12,13 @@ def facts(now: Status) -> dict[str, str]:
         "run": now.name,
         "now": now.doing if now.working or now.finished else f"{now.doing}, stopped",
         "rounds": f"{max(0, len(now.metrics) - 1)} of {now.rounds} finished",
-        "shards of this round": f"{now.shards[0]} of {now.shards[1] or '?'} searched",
-        "tokens sampled in search": f"{now.tokens:,}",
     }
+    if not now.finished:
+        told["shards of this round"] = f"{now.shards[0]} of {now.shards[1] or '?'} searched"
+    told["tokens sampled in search"] = f"{now.tokens:,}"
+    for name in ("trajectories", "pairs"):
+        if counts := [f"{row[name]:,}" for row in now.metrics if name in row]:
+            told[f"{name} by round"] = ", ".join(counts)
     if now.rate:
         told["tokens a second"] = f"{now.rate:,.0f} by one engine"
     if now.working:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from rstar_mini.code_cot import program
+from rstar_mini.show.markup import STYLE, code, facts_table
 from rstar_mini.show.view import count, shorten
-from rstar_mini.show.widget import STYLE, Still, code, table
+from rstar_mini.show.widget import Still
 from rstar_mini.types import Execution, Step
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Stepper(Still):
         facts = {"ends with": state.verdict, "prints": state.execution.stdout.strip() or "nothing"}
         facts |= {f"sets {name}": value for name, value in changed.items()}
         kept = count(len(state.variables) - len(changed), "variable")
-        return f"{code(state.code)}{table(facts)}{html.escape(kept)} as before"
+        return f"{code(state.code)}{facts_table(facts)}{html.escape(kept)} as before"
 
 
 def _assigned(text: str) -> list[str]:

@@ -11,9 +11,9 @@ from typing import Any
 from rstar_mini.code_cot import program
 from rstar_mini.search import Budget
 from rstar_mini.search.replay import node_path, replay, walk
-from rstar_mini.show.tree_plot import colour, layout
+from rstar_mini.show.tree_svg import Drawing
 from rstar_mini.show.tree_text import tree_text
-from rstar_mini.show.view import best_path, label, mark, node_facts, worth_showing
+from rstar_mini.show.view import node_facts
 from rstar_mini.types import Node, Tree
 
 MAX_NODES = 80
@@ -29,23 +29,12 @@ def tree_page(tree: Tree, budget: Budget | None = None) -> str:
         UserError: the tree was not searched with that budget.
     """
     budget = budget or Budget()
-    nodes = worth_showing(tree, MAX_NODES)
-    places = layout(nodes)
-    index = {node_path(node): i for i, node in enumerate(nodes)}
-    best = {id(node) for node in best_path(tree)}
-    fixed = [
-        {
-            "at": places[node_path(node)],
-            "parent": None if node.parent is None else index[node_path(node.parent)],
-            "label": f"{mark(node)} {label(node.step, 26)}".strip() if node.parent else "question",
-            "code": _text(tree, node),
-            "printed": node.step.execution.stdout if node.step.execution else "",
-            "best": id(node) in best,
-        }
-        for node in nodes
+    drawing, frames = Drawing(tree, MAX_NODES), replay(tree, budget)
+    nodes = [
+        {"code": _text(tree, node), "printed": node.step.execution.stdout if node.step.execution else ""}
+        for node in drawing.nodes
     ]
-    frames = replay(tree, budget)
-    data = {"nodes": fixed, "frames": [_frame(frames, k, index, budget) for k in range(len(frames))]}
+    data = {"nodes": nodes, "frames": [_frame(drawing, frames, k, budget) for k in range(len(frames))]}
     parts = {
         "question": html.escape(tree.problem.question),
         "last": str(len(frames) - 1),
@@ -62,16 +51,10 @@ def _text(tree: Tree, node: Node) -> str:
     return node.step.text if node.terminal else program([node.step]).strip()
 
 
-def _frame(frames: list[Tree], k: int, index: dict[tuple[str, ...], int], budget: Budget) -> dict[str, Any]:
-    """The state after rollout k: of each node that is there, how often it was visited, its colour and its facts."""
-    now = {index[node_path(node)]: node for node in frames[k].nodes() if node_path(node) in index}
-    walked = {node_path(node) for node in walk(frames[max(0, k - 1)], frames[k])}
-    return {
-        str(i): {
-            "visits": node.visits,
-            "colour": colour(node.q),
-            "walked": node_path(node) in walked,
-            "facts": node_facts(node, budget),
-        }
-        for i, node in now.items()
-    }
+def _frame(drawing: Drawing, frames: list[Tree], k: int, budget: Budget) -> dict[str, Any]:
+    """The state after rollout k: its picture, and the facts of each node that is there."""
+    now = {node_path(node): node for node in frames[k].nodes()}
+    places = {i: node_path(node) for i, node in enumerate(drawing.nodes)}
+    facts = {i: node_facts(now[path], budget) for i, path in places.items() if path in now}
+    walked = walk(frames[max(0, k - 1)], frames[k])
+    return {"svg": drawing.svg(frames[k], f"rollout {k} of {len(frames) - 1}", walked), "facts": facts}

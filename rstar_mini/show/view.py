@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 from rstar_mini.code_cot import END_CODE, program
 from rstar_mini.redact import printable
@@ -52,6 +53,17 @@ def label(step: Step, width: int = 40) -> str:
     code = next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
     printed = step.execution.stdout.strip() if step.execution else ""
     return shorten(f"{code} → {printed}" if step.text.endswith(END_CODE) and printed else code, width)
+
+
+def node_label(node: Node, width: int, lines: int = 2) -> list[str]:
+    """What stands beside a node of a picture: at most so many `lines` of `width` characters."""
+    text = f"{mark(node)} {label(node.step, width * lines)}".strip() if node.parent else "question"
+    return wrapped(text, width, lines)
+
+
+def wrapped(text: str, width: int, lines: int) -> list[str]:
+    """The text in at most so many `lines` of `width` characters; where it is longer, it ends in "…"."""
+    return textwrap.wrap(text, width, max_lines=lines, placeholder="…")
 
 
 def count(number: int, thing: str) -> str:

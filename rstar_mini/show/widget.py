@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets
 
-STYLE = "font:14px/1.45 system-ui,sans-serif"
-CODE = "font:13px/1.4 ui-monospace,monospace;white-space:pre-wrap;margin:.3em 0;padding:.4em;background:#f4f4f4"
+from rstar_mini.show.picture import with_alt
 
 
 class Still(ipywidgets.VBox):
@@ -19,21 +17,6 @@ class Still(ipywidgets.VBox):
         """MIME type -> content, `text/plain` among them."""
         raise NotImplementedError
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        shown: dict[str, Any] = super()._repr_mimebundle_(**options)
-        return {**shown, **self.still()}
-
-
-def code(text: str) -> str:
-    """Code or output as HTML."""
-    return f'<pre style="{CODE}">{html.escape(text)}</pre>'
-
-
-def table(rows: Mapping[str, str]) -> str:
-    """Names and values, both text, as an HTML table."""
-    cells = (
-        f'<tr><th scope="row" style="text-align:left;padding-right:1em">{html.escape(name)}</th>'
-        f"<td>{html.escape(value)}</td></tr>"
-        for name, value in rows.items()
-    )
-    return f'<table style="{STYLE}">{"".join(cells)}</table>'
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        shown, alt = with_alt(dict(self.still()))
+        return {**super()._repr_mimebundle_(**options), **shown}, alt
