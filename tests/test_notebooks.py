@@ -12,7 +12,9 @@ from ipykernel.kernelspec import write_kernel_spec
 from IPython.core.inputtransformer2 import TransformerManager
 
 from rstar_mini.cli import app
+from rstar_mini.show.badge import badge, with_badge
 from rstar_mini.show.notebooks import WIDGET, cost_card, execute
+from rstar_mini.show.slides import TALKS, marked
 
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -200,3 +202,64 @@ def test_it_runs_and_shows_what_is_stored(path, tmp_path, monkeypatch):
         # Machines differ, and other work slows them down: a card is wrong when it is far off.
         assert said.seconds / 5 - 5 < cost.seconds < 4 * said.seconds + 30
         assert said.gigabytes / 2 < cost.gigabytes < 1.25 * said.gigabytes
+
+
+# --- words for every image, the badge, slides ----------------------------------------------------------------------
+
+# Images of cells that a run of the lessons has not given words yet. May only get shorter.
+WITHOUT_WORDS = set(
+    "00/explored 03/q-over-time 03/explore 03/real-waves 04/train-curve 04/nf4-figure 05/train-curve 05/best-figure "
+    "07/scaling 07/ceiling 07/helped-explore 07/harmed-explore 08/intervals-drawn 08/series-drawn 10/tokens-compared "
+    "11/sft-curve 11/ppm-curve".split()
+)
+
+
+@each_notebook
+def test_every_image_has_a_text_alternative(path):
+    silent = {
+        f"{path.name[:2]}/{cell.id}"
+        for cell in code_cells(read(path))
+        for output in cell.outputs
+        if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt")
+    }
+    assert silent <= WITHOUT_WORDS, "show a rstar_mini.show.picture.Picture, and set its words"
+
+
+@each_lesson
+def test_its_badge_is_the_one_that_the_command_writes(path):
+    notebook = read(path)
+    assert [cell.source for cell in notebook.cells if cell.id == "badge"] == [badge(path.name)], (
+        "run: python -m rstar_mini.show.badge"
+    )
+    again = with_badge(with_badge(notebook, "one"), badge(path.name, "https://github.com/me/mine.git"))
+    shown = [cell.source for cell in again.cells if cell.id == "badge"]
+    assert len(shown) == 1 and again.cells[1].id == "badge"
+    assert f"(https://colab.research.google.com/github/me/mine/blob/main/notebooks/{path.name})" in shown[0]
+    assert "pip install -q git+https://github.com/me/mine.git" in shown[0]
+
+
+def test_the_badge_needs_no_network_and_leads_to_help():
+    image, link = re.fullmatch(r"\[!\[Open in Colab\]\((.+?)\)\]\((.+)\)", badge("00_start_here.ipynb", "")).groups()
+    assert (ROOT / "notebooks" / image).read_text().startswith("<svg")
+    file, heading = link.split("#")
+    headings = re.findall("^#+ (.+)$", (ROOT / "notebooks" / file).read_text(), re.MULTILINE)
+    assert heading in [text.lower().replace(" ", "-") for text in headings]
+
+
+@pytest.mark.parametrize("name", TALKS)
+def test_its_cells_are_marked_for_slides(name):
+    [path] = [path for path in LESSONS if path.name.startswith(name)]
+    kinds = {cell.id: cell.metadata.get("slideshow", {}).get("slide_type") for cell in read(path).cells}
+    sections = [c.id for c in read(path).cells if c.cell_type == "markdown" and re.match("##? ", c.source)]
+    assert {kinds[cell] for cell in sections} == {"slide", "skip"} and kinds["badge"] == kinds["begin"] == "skip"
+    assert {kinds[cell.id] for cell in tagged(read(path), "check")} == {"skip"}
+    assert None not in kinds.values(), "run: python -m rstar_mini.show.slides"
+
+
+def test_nbconvert_makes_slides_of_a_lesson():
+    slides = pytest.importorskip("nbconvert.exporters.slides")
+    notebook = marked(read(LESSONS[0]))
+    page, _ = slides.SlidesExporter(reveal_scroll=True).from_notebook_node(notebook)
+    kinds = [cell.metadata.slideshow.slide_type for cell in notebook.cells]
+    assert page.count("<section>") - kinds.count("slide") == kinds.count("slide") + kinds.count("subslide")
+    assert "Start here" in page and "check-1" not in page and 'alt="Hugo has' in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 import subprocess
@@ -255,6 +256,7 @@ def test_a_picture_says_in_words_what_it_shows() -> None:
     data, metadata = small_tree().draw()._repr_mimebundle_()
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert data["text/plain"] == metadata["image/png"]["alt"] == str(small_tree())
+    assert f'alt="{html.escape(str(small_tree()))}"' in data["text/html"]  # JupyterLab looks there alone
     words = accuracy_figure([round_metrics(number) for number in range(3)]).words
     assert "greedy: round 0: 45.0 [38.3, 51.9]; round 1: 55.0" in words
 

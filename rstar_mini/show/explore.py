@@ -8,14 +8,13 @@ from typing import Any
 
 import ipywidgets
 
-from rstar_mini.code_cot import program
 from rstar_mini.search import Budget
 from rstar_mini.search.replay import node_path, replay, walk
 from rstar_mini.show.markup import STYLE, code, facts_table
 from rstar_mini.show.tree_plot import MARKED, MAX_NODES, draw_tree
 from rstar_mini.show.tree_svg import Drawing
 from rstar_mini.show.tree_text import tree_text
-from rstar_mini.show.view import count, dead_end, label, mark, node_facts
+from rstar_mini.show.view import count, dead_end, label, mark, node_facts, step_text
 from rstar_mini.show.widget import Still
 from rstar_mini.types import Node, Tree
 
@@ -121,10 +120,10 @@ class Explorer(Still):
         if node.parent is None:
             return facts + f"<p>{html.escape(self.tree.problem.question)}</p>"
         if node.terminal:
-            return facts + code(node.step.text)
+            return facts + code(step_text(node.step))
         ran = node.step.execution
         printed = code(ran.stdout) if ran and ran.stdout.strip() else " nothing"
-        return f"{facts}the step:{code(program([node.step]).strip())}it prints:{printed}"
+        return f"{facts}the step:{code(step_text(node.step))}it prints:{printed}"
 
 
 def _told(walked: list[Node]) -> str:

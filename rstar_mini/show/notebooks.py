@@ -77,16 +77,19 @@ def execute(notebook: NotebookNode, folder: Path, tier: str = Tier.REPLAY, kerne
         client.execute(env=os.environ | {"RSTAR_TIER": str(tier)})
     finally:
         notebook.cells.pop()
-    _forget_widgets(notebook)
+    _keep_pictures(notebook)
     return Cost(time.monotonic() - start, float(probe.outputs[0].text.split()[-1]))  # a banner may stand above
 
 
-def _forget_widgets(notebook: NotebookNode) -> None:
-    """Leave the still pictures alone: a stored widget without its kernel shows an error in their place."""
+def _keep_pictures(notebook: NotebookNode) -> None:
+    """Store still pictures alone: a widget shows an error without its kernel, and an <img> is a copy of the image."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            output.get("data", {}).pop(WIDGET, None)
+            data = output.get("data", {})
+            data.pop(WIDGET, None)
+            if "image/png" in data:
+                data.pop("text/html", None)
 
 
 def _chosen(names: Sequence[str]) -> list[Path]:

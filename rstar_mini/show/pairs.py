@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rstar_mini.code_cot import split_steps
 from rstar_mini.show.markup import STYLE, code
 from rstar_mini.show.tree_plot import colour, ink
-from rstar_mini.show.view import label
+from rstar_mini.show.view import label, step_text
 from rstar_mini.types import Step
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class _Sides:
             f'<div style="{SIDE} {EDGES[name]}"><b>{name}</b>, Q = {q:+.2f}{_html(steps)}</div>'
             for name, q, steps in self._columns()
         )
-        question = f"<p>{html.escape(self.pair.problem.question)}</p>"
+        # A dollar sign in an element of its own begins no formula.
+        question = f"<p>{html.escape(self.pair.problem.question).replace('$', '<span>$</span>')}</p>"
         return f'{question}{_html(self.prefix)}<div style="display:flex;flex-wrap:wrap;gap:1em">{columns}</div>'
 
     def words(self) -> Iterator[str]:
@@ -106,7 +107,7 @@ def _steps(text: str) -> list[Step]:
 
 
 def _html(steps: Sequence[tuple[Step, float | None]]) -> str:
-    return "".join(code(step.full_text.strip()) + _bar(score) for step, score in steps)
+    return "".join(code(step_text(step)) + _bar(score) for step, score in steps)
 
 
 def _bar(score: float | None) -> str:

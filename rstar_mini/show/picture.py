@@ -50,16 +50,20 @@ class Picture(Figure):
         Raises:
             UserError: the figure has no words.
         """
-        image = self.bundle()["image/png"]
-        text = html.escape(words or self.words, quote=True)
-        return f'<img style="max-width:100%" alt="{text}" src="data:image/png;base64,{image}">'
+        return _img(self.bundle()["image/png"], words or self.words)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        """What Jupyter stores and shows."""
-        return with_alt(self.bundle())
+        """What Jupyter shows: JupyterLab gives no alternative to an image of its own, so it gets the <img>."""
+        shown, alt = with_alt(self.bundle())
+        return shown | {"text/html": _img(shown["image/png"], self.words)}, alt
 
 
 def with_alt(bundle: dict[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
     """What a notebook stores of an image and its words: the words are the image's text alternative too."""
     alt = {"image/png": {"alt": bundle["text/plain"]}} if "image/png" in bundle else {}
     return bundle, alt
+
+
+def _img(data: str, words: str) -> str:
+    text = html.escape(words, quote=True)
+    return f'<img style="max-width:100%" alt="{text}" src="data:image/png;base64,{data}">'

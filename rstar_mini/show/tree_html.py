@@ -8,12 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rstar_mini.code_cot import program
 from rstar_mini.search import Budget
 from rstar_mini.search.replay import node_path, replay, walk
 from rstar_mini.show.tree_svg import Drawing
 from rstar_mini.show.tree_text import tree_text
-from rstar_mini.show.view import node_facts
+from rstar_mini.show.view import node_facts, step_text
 from rstar_mini.types import Node, Tree
 
 MAX_NODES = 80
@@ -30,10 +29,7 @@ def tree_page(tree: Tree, budget: Budget | None = None) -> str:
     """
     budget = budget or Budget()
     drawing, frames = Drawing(tree, MAX_NODES), replay(tree, budget)
-    nodes = [
-        {"code": _text(tree, node), "printed": node.step.execution.stdout if node.step.execution else ""}
-        for node in drawing.nodes
-    ]
+    nodes = [{"code": _text(tree, node), "printed": _printed(node)} for node in drawing.nodes]
     data = {"nodes": nodes, "frames": [_frame(drawing, frames, k, budget) for k in range(len(frames))]}
     parts = {
         "question": html.escape(tree.problem.question),
@@ -46,9 +42,11 @@ def tree_page(tree: Tree, budget: Budget | None = None) -> str:
 
 
 def _text(tree: Tree, node: Node) -> str:
-    if node.parent is None:
-        return tree.problem.question
-    return node.step.text if node.terminal else program([node.step]).strip()
+    return step_text(node.step) if node.parent else tree.problem.question
+
+
+def _printed(node: Node) -> str:
+    return node.step.execution.stdout if node.step.execution else ""
 
 
 def _frame(drawing: Drawing, frames: list[Tree], k: int, budget: Budget) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from rstar_mini.show.tree_plot import FAILED, MARKED, colour, layout
 from rstar_mini.show.view import best_path, dead_end, node_label, worth_showing
 from rstar_mini.types import Node, Tree
 
-ROW, TOP, LEFT, RIGHT = 46, 60, 26, 20  # pixels
+ROW, TOP, LEFT, RIGHT, BOTTOM = 46, 82, 26, 20, 28  # pixels
 COLUMNS = 110, 200  # pixels of a column, at least and at most
-WIDTH = 880  # pixels of all columns, where they are not too many
+WIDTH = 880  # pixels of the picture, where the columns are not too many
 FONT, CHARACTER = 12, 6.6  # pixels
+LEGEND = "area: visits; colour: Q, from red (-1) to blue (1); thick: best trajectory; ×: candidates that did not run"
 # The page's own colour, whichever program shows it, lies behind the labels.
 PAPER = "var(--jp-layout-color0,var(--vscode-editor-background,var(--colab-primary-surface-color,Canvas)))"
 LABEL = f"paint-order:stroke;stroke:{PAPER};stroke-width:4px;stroke-linejoin:round"
@@ -29,7 +30,10 @@ class Drawing:
         columns, rows = (1 + max(cell[i] for cell in cells.values()) for i in (0, 1))
         self.column = min(COLUMNS[1], max(COLUMNS[0], (WIDTH - LEFT - RIGHT) / columns))
         self.places = {path: (LEFT + self.column * x, TOP + ROW * y) for path, (x, y) in cells.items()}
-        self.width, self.height = LEFT + self.column * columns + RIGHT, TOP + ROW * rows
+        self.width = max(WIDTH, LEFT + self.column * columns + RIGHT)
+        self.height = TOP + ROW * (rows - 1) + BOTTOM
+        total = sum(1 for _ in finished.nodes())
+        self.pruned = f"; {len(self.nodes)} of {total} nodes drawn" if len(self.nodes) < total else ""
         self.most = max(1, *(node.visits for node in self.nodes))
 
     def svg(self, tree: Tree, title: str, walked: Sequence[Node] = ()) -> str:
@@ -42,12 +46,11 @@ class Drawing:
         best, orange = {id(node) for node in best_path(tree)}, {id(node) for node in walked}
         edges = "".join(self._edge(node, id(node) in best, id(node) in orange) for _, node in there if node.parent)
         nodes = "".join(f'<g data-node="{i}">{self._node(node)}</g>' for i, node in there)
-        size = f'width="{self.width:.0f}" height="{self.height:.0f}"'
-        return (
-            f'<svg {size} viewBox="0 0 {self.width:.0f} {self.height:.0f}" font-family="system-ui,sans-serif" '
-            f'font-size="{FONT}" fill="currentColor" stroke="none"><text x="10" y="18" font-size="14" '
-            f'font-weight="bold">{html.escape(title)}</text>{edges}{nodes}</svg>'
-        )
+        text = f'<text x="10" y="18" font-size="14" font-weight="bold">{html.escape(title)}</text>'
+        text += f'<text x="10" y="38">{LEGEND}{self.pruned}</text>'
+        size = f'width="{self.width:.0f}" height="{self.height:.0f}" viewBox="0 0 {self.width:.0f} {self.height:.0f}"'
+        look = f'font-family="system-ui,sans-serif" font-size="{FONT}" fill="currentColor" stroke="none"'
+        return f"<svg {size} {look}>{text}{edges}{nodes}</svg>"
 
     def _edge(self, node: Node, best: bool, walked: bool) -> str:
         assert node.parent

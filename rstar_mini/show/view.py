@@ -55,6 +55,11 @@ def label(step: Step, width: int = 40) -> str:
     return shorten(f"{code} → {printed}" if step.text.endswith(END_CODE) and printed else code, width)
 
 
+def step_text(step: Step) -> str:
+    """What a step says: its code without tags, or its answer as it is."""
+    return program([step]).strip() if step.answer is None else step.text.strip()
+
+
 def node_label(node: Node, width: int, lines: int = 2) -> list[str]:
     """What stands beside a node of a picture: at most so many `lines` of `width` characters."""
     text = f"{mark(node)} {label(node.step, width * lines)}".strip() if node.parent else "question"
