@@ -221,8 +221,8 @@ def test_everything_can_be_read_on_a_light_and_a_dark_page(page, lab, theme):
         "dashboard": page.locator(".jp-OutputArea-output:has-text('4 of 4 finished')"),
     }.items():
         shown.scroll_into_view_if_needed()
-        assert [look for look in shown.evaluate(CONTRASTS) if look["contrast"] < 4.5] == [], part
         shown.screenshot(path=SCREENSHOTS / f"{part}-{name}.png")
+        assert [look for look in shown.evaluate(CONTRASTS) if look["contrast"] < 4.5] == [], part
 
 
 # Of every text: its contrast with the nearest background that is not transparent (WCAG asks for 4.5).

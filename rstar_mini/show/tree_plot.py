@@ -19,7 +19,7 @@ from rstar_mini.show.view import best_path, count, dead_end, node_label, shorten
 from rstar_mini.types import Node, Tree
 
 COLOURS = ScalarMappable(Normalize(-1, 1), "RdBu")  # red to blue: told apart with any colour vision
-FAILED, MARKED = "#d93b3b", "#e69f00"  # legible on white and on black
+FAILED, MARKED = "#b00020", "#e69f00"
 LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 0.5}  # edges run under labels
 MAX_NODES = 60
 AREA = 30, 320  # square points of a node that was never visited, and what the most visited one has more

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from rstar_mini.search.replay import node_path
-from rstar_mini.show.tree_plot import FAILED, MARKED, colour, layout
+from rstar_mini.show.tree_plot import MARKED, colour, layout
 from rstar_mini.show.view import best_path, dead_end, node_label, worth_showing
 from rstar_mini.types import Node, Tree
 
@@ -69,6 +69,6 @@ class Drawing:
             for up, line in zip(range(len(lines) - 1, -1, -1), lines, strict=True)
         )
         circle = f'<circle cx="{x:.0f}" cy="{y:.0f}" r="{radius:.1f}" fill="{colour(node.q)}" stroke="currentColor"/>'
-        failed = f'<text x="{beside:.0f}" y="{y + 15:.0f}" fill="{FAILED}" font-weight="bold">×'
+        failed = f'<text x="{beside:.0f}" y="{y + 15:.0f}" font-weight="bold">×'
         lost = f"{failed}{node.dropped or ''}</text>" if node.dropped or dead_end(node) else ""
         return f'{circle}<text style="{LABEL}">{"".join(spans)}</text>{lost}'
