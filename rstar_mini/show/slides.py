@@ -22,7 +22,9 @@ def marked(notebook: NotebookNode) -> NotebookNode:
     Exercises are no slides: the room does them in the notebook.
     """
     for cell, kind in zip(notebook.cells, _kinds(notebook), strict=True):
-        cell.metadata["slideshow"] = {"slide_type": kind}
+        cell.metadata.pop("slideshow", None)
+        if kind:
+            cell.metadata["slideshow"] = {"slide_type": kind}
     return notebook
 
 
@@ -33,7 +35,7 @@ def _kinds(notebook: NotebookNode) -> Iterator[str]:
             exercises = "Exercises" in cell.source.partition("\n")[0]
             kind = "slide"
         else:
-            kind = "-" if (before, cell.cell_type) == ("markdown", "code") else "subslide"
+            kind = "" if (before, cell.cell_type) == ("markdown", "code") else "subslide"
         yield "skip" if exercises or cell.id in HIDDEN else kind
         before = cell.cell_type
 
