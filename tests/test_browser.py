@@ -293,7 +293,13 @@ def test_a_trees_page_works_from_a_file_by_keyboard(page, tmp_path):
     assert page.locator("#panel").inner_text().startswith("N (visits)")
     page.get_by_role("slider").focus()
     page.keyboard.press("Home")
-    assert page.locator("#number").inner_text() == "0" and nodes.count() == 1 < everything
+    title = page.locator("#tree svg text").first
+    assert title.text_content().startswith("rollout 0 of ") and nodes.count() == 1 < everything
     page.keyboard.press("End")
-    assert nodes.count() == everything and errors == []
+    assert nodes.count() == everything
+    page.get_by_role("button", name="play").click()  # from the beginning, as it has ended
+    assert nodes.count() == 1
+    page.get_by_role("button", name="pause").wait_for()
+    page.locator("#tree svg text", has_text="rollout 1 of ").wait_for()
+    assert errors == []
     page.screenshot(path=SCREENSHOTS / "tree-page.png")
