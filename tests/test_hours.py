@@ -47,17 +47,21 @@ def test_a_recipe_fits_the_card_that_its_description_names(name):
         assert plan(load_recipe(name), f"{size}gb").fits
 
 
-def test_readme_has_the_plan_of_each_card():
-    [table] = re.findall(
-        r"^\| card \| (.+) \|\n\|[-|]+\n((?:\|.*\n)+)",
-        (ROOT / "rstar_mini/recipes/README.md").read_text(),
-        re.MULTILINE,
-    )
-    recipes = [load_recipe(name.strip("`")) for name in table[0].split(" | ")]
-    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table[1].splitlines()]
-    assert len(rows) >= 10 and len(recipes) >= 3
+@pytest.mark.parametrize(("page", "fewest"), [("README.md", 3), ("rstar_mini/recipes/README.md", 10)])
+def test_a_page_has_the_plan_of_each_card(page, fewest):
+    table = r"^\| card \| (.+) \|\n\|[-|]+\n((?:\|.*\n)+)"
+    [(header, body)] = re.findall(table, (ROOT / page).read_text(), re.MULTILINE)
+    recipes = [load_recipe(name.strip("`")) for name in header.split(" | ")]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in body.splitlines()]
+    assert len(rows) >= fewest and len(recipes) >= 2
     for card, *cells in rows:
         assert cells == [card_cell(plan(recipe, card.strip("`"))) for recipe in recipes], card
+
+
+@pytest.mark.parametrize(("recipe", "card", "gpus"), [("qwen2.5-math-7b-8gpu", "h100", 8), ("paper", "a100-40", 64)])
+def test_the_page_on_clusters_has_the_plan_of_many_gpus(recipe, card, gpus):
+    [hours] = re.findall(rf"`{recipe}` \| `.+` \| (\d+) \|", (ROOT / "rstar_mini/cluster/README.md").read_text())
+    assert hours == rough(plan(load_recipe(recipe), card, gpus).gpu_hours / gpus)
 
 
 def test_notebook_11_predicts_the_time_of_its_live_tier_from_the_plan():

@@ -46,9 +46,9 @@ def rows_by_kind(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def needs_table(plan: Plan) -> Table:
     """The most memory that each step of a round takes, and what to change where that is too much."""
     caption = (
-        f"{plan.numbers / 1e9:.3g} billion numbers; download {plan.download_gb:,.1f} GB, disk {plan.disk_gb:,.1f} GB; "
-        "memory within 15 % of what was measured on an H200, elsewhere not checked. The caches of a search follow the "
-        "memory: a smaller card gives them less"
+        f"{plan.numbers / 1e9:.3g} billion parameters; download {plan.download_gb:,.1f} GB, disk {plan.disk_gb:,.1f} "
+        "GB; memory within 15 % of what was measured on an H200, elsewhere not checked. The caches of a search follow "
+        "the memory: a smaller card gives them less"
     )
     title = f"{plan.recipe} on {plan.gpus} x {plan.machine}: {plan.usable_gb:.1f} GB each"
     table = Table("step", "GB at most", "", title=title, caption=caption, box=box.SIMPLE_HEAD)
