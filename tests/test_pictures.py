@@ -24,6 +24,7 @@ from rstar_mini.show.loss import loss_figure, moving_mean
 from rstar_mini.show.mosaic import mosaic_figure
 from rstar_mini.show.pairs import compare_pairs, pair_scores
 from rstar_mini.show.picture import DPI, Picture
+from rstar_mini.show.systems import systems_figure
 from rstar_mini.show.tree_plot import colour, draw_tree, ink
 from rstar_mini.show.tree_svg import Drawing
 from rstar_mini.types import Node, Problem, Step, Trajectory, Tree
@@ -32,6 +33,7 @@ ROOT = Path(__file__).parent.parent
 LAPTOP = 900  # pixels that JupyterLab has for an output on a screen of 1366 pixels; tests/test_browser.py measures it
 LEGIBLE = 11  # pixels
 METRICS = read_json(data_file("results/tiny/metrics.json"))
+SMALL_TREES = read_json(data_file("results/smol-trees/metrics.json"))[-1]["evaluation"]
 RESULTS = read_results(data_file("results/tiny"))
 PROBLEM = Problem("cups", "What do 2 cups at $4 and 5 pens at $3 cost? <b>", "23")
 
@@ -64,6 +66,7 @@ PICTURES = {
     "loss_figure": [lambda: loss_figure(CURVE, COUNTS, {"no opinion": 0.69})],
     "mosaic_figure": [lambda: mosaic_figure([[True, False] * 240] * 4)],
     "loop_figure": [loop_figure],
+    "systems_figure": [lambda: systems_figure(SMALL_TREES)],
     "grid_figure": [lambda: grid_figure(RESULTS[0].grids[0])],
     "claims_figure": [lambda: claims_figure([claim for result in RESULTS for claim in result.claims])],
 }
@@ -155,6 +158,17 @@ def test_held_out_accuracy_stands_beside_the_loss_with_its_interval() -> None:
     assert [tuple(bar) for bar in bars] == [pytest.approx([100 * e for e in interval(k, 100)]) for k in (40, 60)]
     assert [label.get_text() for label in ax.get_yticklabels()] == list(COUNTS)
     assert "held-out, fine-tuned: 60.0 [50.2, 69.1] %" in loss_figure(CURVE, COUNTS).words
+
+
+def test_small_trees_are_compared_with_the_vote_by_accuracy_and_problem_by_problem() -> None:
+    figure = systems_figure(SMALL_TREES)
+    accuracy, gaps = figure.axes
+    assert [text.get_text().split("\n")[0] for text in accuracy.get_yticklabels()] == list(SMALL_TREES["systems"])
+    bars = [line.get_xdata() for line in gaps.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
+    ends = [[100 * end for end in each[1:]] for each in SMALL_TREES["paired"].values()]
+    assert [list(bar) for bar in bars] == [pytest.approx(end) for end in ends]
+    assert figure.words.startswith("n = 250 held-out problems, seed 0, 95 % intervals\n")
+    assert "mcts: 33.2 [" in figure.words and "mcts - vote: +3.6 [+0.4, +6.7] points" in figure.words
 
 
 def test_the_mosaic_turns_blue_where_a_round_solved_a_problem() -> None:

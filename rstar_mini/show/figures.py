@@ -64,6 +64,17 @@ def score_strip(trajectories: Sequence[Trajectory], scores: Sequence[Sequence[fl
     return figure
 
 
+def draw_shares(ax: Axes, series: Mapping[str, Counts]) -> None:
+    """How many of n are right, in percent: one row for each series, with its 95 % interval."""
+    for y, counts in enumerate(series.values()):
+        low, high = (100 * end for end in interval(counts["correct"], counts["n"]))
+        ax.plot([low, high], [y, y], color=PALETTE[y % len(PALETTE)])
+        ax.plot(100 * counts["correct"] / counts["n"], y, "o", color=PALETTE[y % len(PALETTE)])
+    ax.set(yticks=range(len(series)), yticklabels=map(plain, series), xlim=(0, 100))
+    ax.set(ylim=(len(series) - 0.5, -0.5), xlabel="right (%), 95 % intervals")
+    ax.grid(axis="x", color="0.9")
+
+
 def _accuracy(metrics: Sequence[Mapping[str, Any]]) -> Panel:
     rows = [(row["round"], row.get("evaluation", {}).get("systems", {})) for row in metrics]
     return "Held-out accuracy, 95 % intervals", "problems right (%)", rows

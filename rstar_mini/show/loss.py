@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from rstar_mini.evaluation.statistics import interval
-from rstar_mini.show.figures import PALETTE, Counts
+from rstar_mini.show.figures import PALETTE, Counts, draw_shares
 from rstar_mini.show.picture import WIDEST, Picture
 from rstar_mini.show.tables import share
 from rstar_mini.show.tree_plot import plain
@@ -38,7 +36,8 @@ def loss_figure(
         left.annotate(plain(name), (1, loss), xycoords=("axes fraction", "data"), fontsize=8, ha="right", va="bottom")
     left.set(xlabel="optimiser step", ylabel="loss", title="Training")
     left.legend(frameon=False, fontsize=8)
-    _draw_accuracy(right, held_out)
+    draw_shares(right, held_out)
+    right.set_title("Held-out accuracy")
     ends = f"loss, moving mean over {len(curve)} steps: {smooth[0]:.4f} at first, {smooth[-1]:.4f} at last"
     compared = [f"{name}: {loss:.4f}" for name, loss in (levels or {}).items()]
     accuracy = [f"held-out, {name}: {share(counts)} %" for name, counts in held_out.items()]
@@ -50,14 +49,3 @@ def moving_mean(values: Sequence[float]) -> list[float]:
     """Each value's mean with its neighbours on both sides, a fifth of all values together; fewer at the ends."""
     reach = round(WINDOW * len(values) / 2)
     return [float(np.mean(values[max(0, i - reach) : i + reach + 1])) for i in range(len(values))]
-
-
-def _draw_accuracy(ax: Axes, held_out: Mapping[str, Counts]) -> None:
-    for y, counts in enumerate(held_out.values()):
-        low, high = (100 * end for end in interval(counts["correct"], counts["n"]))
-        ax.plot([low, high], [y, y], color=PALETTE[y % len(PALETTE)])
-        ax.plot(100 * counts["correct"] / counts["n"], y, "o", color=PALETTE[y % len(PALETTE)])
-    ax.set(yticks=range(len(held_out)), yticklabels=map(plain, held_out), xlim=(0, 100))
-    ax.set_ylim(len(held_out) - 0.5, -0.5)
-    ax.set(xlabel="right (%), 95 % intervals", title="Held-out accuracy")
-    ax.grid(axis="x", color="0.9")
