@@ -29,9 +29,10 @@ def badge(name: str, address: str = ADDRESS) -> str:
 
 
 def with_badge(notebook: NotebookNode, text: str) -> NotebookNode:
-    """Put the badge under the lesson's title, in the place of the one that is there."""
+    """Put the badge under the lesson's title, in the place of the one that is there, whose marks for slides stay."""
+    marks = next((cell.metadata for cell in notebook.cells if cell.id == CELL), {})
     notebook.cells = [cell for cell in notebook.cells if cell.id != CELL]
-    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(text, id=CELL))
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(text, id=CELL, metadata=marks))
     return notebook
 
 
