@@ -17,6 +17,7 @@ import nbformat
 import pytest
 
 from rstar_mini.files import read_json
+from rstar_mini.paths import data_file
 from rstar_mini.types import Tree
 
 ROOT = Path(__file__).parent.parent
@@ -282,7 +283,7 @@ def test_the_first_lesson_is_what_opens_and_its_stored_pictures_show(page, lab):
 
 
 def test_a_trees_page_works_from_a_file_by_keyboard(page, tmp_path):
-    golden = Tree.from_json(read_json(ROOT / "tests" / "golden" / "tree.json"))
+    golden = Tree.from_json(read_json(data_file("golden-tree.json")))
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(golden.to_html(tmp_path / "tree.html").as_uri())

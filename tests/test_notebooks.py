@@ -88,8 +88,8 @@ def printed(cell):
     return "".join(texts)  # a kernel may cut one stream into several pieces
 
 
-def test_there_are_twelve_lessons_and_every_one_has_its_solutions():
-    assert [path.name[:2] for path in LESSONS] == [f"{number:02d}" for number in range(12)]
+def test_there_are_twelve_lessons_and_three_capstones_and_every_one_has_its_solutions():
+    assert [path.name[:2] for path in LESSONS] == [*(f"{number:02d}" for number in range(12)), "C1", "C2", "C3"]
     assert [path.name for path in SOLUTIONS] == [path.name for path in LESSONS]
 
 
@@ -239,6 +239,7 @@ def test_its_badge_is_the_one_that_the_command_writes(path):
     again = with_badge(with_badge(notebook, "one"), badge(path.name, "https://github.com/me/mine.git"))
     shown = [cell.source for cell in again.cells if cell.id == "badge"]
     assert len(shown) == 1 and again.cells[1].id == "badge"
+    assert again.cells[1].metadata == read(path).cells[1].metadata  # the mark for slides stays
     assert f"(https://colab.research.google.com/github/me/mine/blob/main/notebooks/{path.name})" in shown[0]
     assert "pip install -q git+https://github.com/me/mine.git" in shown[0]
 

@@ -4,17 +4,17 @@ import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from rstar_mini.paths import data_file
 from rstar_mini.policy import ScriptedPolicy
 from rstar_mini.sandbox import Sandbox
 from rstar_mini.search import Budget, Expander, Selection, backup, choose, sample, search, select, uct
 from rstar_mini.types import Node, Problem, Step, Tree
 
 PROBLEM = Problem("p", "Tom has 3 pens and buys 4 more. How many pens does he have?", "7")
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = data_file("golden-tree.json")
 
 
 def script(question: str, text: str) -> list[str]:
@@ -189,7 +189,7 @@ def test_at_test_time_the_terminal_is_worth_its_ppm_score(box):
 def test_golden_tree(box):
     """A whole tree, node by node, as it is saved."""
     [tree] = search([PROBLEM], Expander(ScriptedPolicy(script), box, OraclePPM()), Budget(candidates=4, rollouts=3))
-    assert tree.to_json() == json.loads((GOLDEN / "tree.json").read_text())
+    assert tree.to_json() == json.loads(GOLDEN.read_text())
     assert Tree.from_json(tree.to_json()).to_json() == tree.to_json()
 
 
