@@ -26,7 +26,6 @@ from rstar_mini.show.animate import write_gif
 from rstar_mini.show.dashboard import dashboard
 from rstar_mini.show.explore import explore
 from rstar_mini.show.figures import score_strip
-from rstar_mini.show.mosaic import solved_by_round
 from rstar_mini.show.status import facts
 from rstar_mini.show.stepper import run_steps, step_through
 from rstar_mini.show.widget import Still
@@ -231,12 +230,6 @@ def test_a_finished_run_is_told_and_its_dashboard_ends(run):
     assert board.bar.value == 1.0 and 'alt="Held-out accuracy' in board.figure.value
     assert "greedy: round 0" in board.still()["text/plain"] and "image/png" in board.still()
     board.close()
-
-
-def test_the_mosaic_of_a_run_is_what_its_records_say(run):
-    solved, metrics = solved_by_round(run), run.metrics()
-    assert [len(row) for row in solved] == [metrics[1]["coverage"]["all"]["n"]] * (len(metrics) - 1)
-    assert [sum(row) for row in solved] == [row["coverage"]["all"]["correct"] for row in metrics[1:]]
 
 
 def test_the_results_of_a_run_are_shown_as_it_ended(run, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -12,9 +11,6 @@ from matplotlib.colors import ListedColormap
 from rstar_mini.show.figures import PALETTE
 from rstar_mini.show.picture import WIDEST, Picture
 from rstar_mini.show.tables import share
-
-if TYPE_CHECKING:
-    from rstar_mini.evolution.run import Run
 
 COLOURS = ListedColormap(["#ffffff", "#d9d9d9", PALETTE[0]])  # no problem, not solved, solved
 
@@ -40,11 +36,3 @@ def mosaic_figure(solved: Sequence[Sequence[bool]]) -> Picture:
         words.append(f"round {number}: {share({'correct': sum(map(bool, row)), 'n': n})} % solved")
     figure.words = "\n".join(words)
     return figure
-
-
-def solved_by_round(run: Run) -> list[list[bool]]:
-    """For each finished round of a run, whether it solved each training problem; in the order of round 1's trees."""
-    rounds = range(1, run.last_round + 1)
-    problems = dict.fromkeys(tree.problem.id for trees in run.shards(1) for tree in trees)
-    unsolved = [{problem.id for problem in run.unsolved(number)} for number in rounds]
-    return [[problem not in those for problem in problems] for those in unsolved]
