@@ -47,8 +47,8 @@ def needs_table(plan: Plan) -> Table:
     """The most memory that each step of a round takes, and what to change where that is too much."""
     caption = (
         f"{plan.numbers / 1e9:.3g} billion parameters; download {plan.download_gb:,.1f} GB, disk {plan.disk_gb:,.1f} "
-        "GB. Memory was checked on an H200 with random weights, within 15 %; other cards are not checked. The caches of "
-        "a search follow the free memory. Where memory runs out, search halves its batch and continues"
+        "GB. Memory was checked on an H200 with random weights, within 15 %; other cards are not checked. The caches "
+        "of a search follow the free memory. Where memory runs out, search halves its batch and continues"
     )
     where = "computer" if plan.machine == "cpu" else "card"
     title = f"{plan.recipe} on {plan.gpus} x {plan.machine}: {where} has {plan.usable_gb:.1f} GB, "
