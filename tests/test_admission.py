@@ -162,13 +162,13 @@ def test_a_run_that_was_stopped_in_preemption_ends_with_the_same_bytes(tmp_path,
     assert len(calls) > 3 and digests(tmp_path / "stopped") == digests(tmp_path / "whole")
 
 
-def test_a_small_gpu_has_a_hundred_candidates_at_work():
-    """Phi-3-mini in 4 bits on a T4: 32,898 tokens in all."""
+def test_a_small_gpu_has_twelve_nodes_at_work():
+    """Phi-3-mini in 4 bits on a T4: 32,898 tokens in all. A shard of 32 problems reaches less than one of 256."""
     from simulate import free_tokens, simulate
 
     tokens = free_tokens("t4")
     found = simulate(tokens, shard=32, rollouts=1, longer=0)
     assert tokens == 32898
-    assert found["at work"] >= 100
+    assert found["at work"] >= 12 * 8
     assert found["preempted"] < 0.05 and found["forwarded/unique"] <= 1.05 and found["ppm forwarded/unique"] <= 1.1
     assert found["pages"] * PAGE + 2 * found["cached"] <= 0.85 * tokens, "the rest is for tables and logits"

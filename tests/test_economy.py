@@ -142,6 +142,7 @@ def test_trees_are_those_of_the_plain_implementation(base, ppm, box, rows, promp
     assert shapes(greedy[0]) == shapes(greedy[1])
 
 
+@pytest.mark.slow
 def test_a_cache_without_room_reads_again_and_finds_the_same_trees(base, ppm, box):
     def run(budget_bytes):
         policy = TransformersPolicy(*base, Prompt(), cache_bytes=budget_bytes)

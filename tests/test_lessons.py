@@ -132,7 +132,8 @@ def widgets(box, tree):
 def test_every_widget_has_a_still_picture_and_words(box, tree):
     for widget in widgets(box, tree):
         assert isinstance(widget, Still)
-        shown = widget._repr_mimebundle_()
+        shown, metadata = widget._repr_mimebundle_()
+        assert metadata["image/png"]["alt"] == shown["text/plain"]
         assert "application/vnd.jupyter.widget-view+json" in shown and len(shown["text/plain"]) > 40
         assert "text/html" in shown or base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
 

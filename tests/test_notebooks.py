@@ -36,6 +36,11 @@ _connect, socket.socket.connect = socket.socket.connect, _refuse
 """
 
 each_notebook = pytest.mark.parametrize("path", LESSONS + SOLUTIONS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+each_run = pytest.mark.parametrize(  # the default tests run the cells of the solutions too, and check them
+    "path",
+    [*LESSONS, *(pytest.param(path, marks=pytest.mark.slow) for path in SOLUTIONS)],
+    ids=lambda p: f"{p.parent.name}/{p.stem}",
+)
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 
 
@@ -171,7 +176,7 @@ def test_the_solutions_pass_the_very_checks_of_the_lesson(path):
     assert tagged(solutions, "raises-exception") == []
 
 
-@each_notebook
+@each_run
 @pytest.mark.notebook
 def test_it_runs_and_shows_what_is_stored(path, tmp_path, monkeypatch):
     """In a kernel of the Python that runs the tests, offline and in an empty folder; only the checks of stubs fail.

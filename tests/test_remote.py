@@ -37,6 +37,7 @@ def another_machine(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RSTAR_MINI_CACHE", str(tmp_path / "another"))
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_on_another_machine_and_has_the_files_of_one(tmp_path, monkeypatch, storage, evolved):
     with pytest.raises(KeyboardInterrupt):
         evolve("tiny", URL, 1, SMALL, Stop("round 1: search", 9))

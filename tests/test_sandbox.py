@@ -474,7 +474,7 @@ def test_spawned_interpreters_give_the_same_results(monkeypatch: pytest.MonkeyPa
         "input()",
         "while True: pass",
     ]
-    with Sandbox(cpu_seconds=0.3, output_chars=1000) as sandbox:
+    with Sandbox(cpu_seconds=1, output_chars=1000) as sandbox:
         results = sandbox.run_many(codes)
     assert [(execution.status.value, execution.stdout[:7]) for execution in results] == [
         ("ok", "é\n"),

@@ -171,6 +171,7 @@ def test_new_problems_are_searched_beside_the_others(synthetic) -> None:
     assert synthetic.metrics()[1]["coverage"]["all"]["n"] == 44
 
 
+@pytest.mark.slow
 def test_an_interrupted_synthesis_goes_on_where_it_stopped(synthetic, tmp_path) -> None:
     class Stop(Silent):
         def stage(self, name: str, total: int) -> None:

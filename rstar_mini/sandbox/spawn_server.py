@@ -59,16 +59,17 @@ def child(layers: str, size: str) -> None:
 class _Reader(threading.Thread):
     """Reads a pipe to its end, or to a limit. What a program has left may hold it open: nobody waits for that."""
 
-    def __init__(self, pipe: IO[bytes], limit: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes], limit: int) -> None:
         super().__init__(daemon=True)
-        self.pipe, self.limit, self.data = pipe, limit, bytearray()
+        self.process, self.pipe, self.limit, self.data = process, pipe, limit, bytearray()
         self.start()
 
     def run(self) -> None:
-        """Read."""
+        """Read, then hold the pipe open: a closed one would let a program that floods it end itself with an error."""
         with self.pipe:
             while not self.full and (part := self.pipe.read(_CHUNK)):
                 self.data += part
+            self.process.wait()
 
     @property
     def full(self) -> bool:
@@ -83,8 +84,8 @@ def _run(code: bytes, limits: Limits, layers: str) -> bytes:
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     assert process.stdin and process.stdout and process.stderr
-    output = _Reader(process.stdout, 4 * limits.output_chars)
-    record = _Reader(process.stderr, MAX_RECORD - _CHUNK)
+    output = _Reader(process, process.stdout, 4 * limits.output_chars)
+    record = _Reader(process, process.stderr, MAX_RECORD - _CHUNK)
     with contextlib.suppress(OSError), process.stdin:  # it has ended already
         process.stdin.write(code + secret)
     ended = _watch(process, output, record, start + limits.wall_seconds)
@@ -101,8 +102,6 @@ def _watch(process: subprocess.Popen[bytes], output: _Reader, record: _Reader, d
     ended = ""
     while process.poll() is None and not ended:
         output.join(_PAUSE)
-        if not output.is_alive():  # it has ended, or has closed its output and goes on
-            time.sleep(_PAUSE / 10)
         ended = "timeout" if time.monotonic() > deadline else "output" if output.full else ""
         if record.full:
             break

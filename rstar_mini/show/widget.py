@@ -19,9 +19,10 @@ class Still(ipywidgets.VBox):
         """MIME type -> content, `text/plain` among them."""
         raise NotImplementedError
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        shown: dict[str, Any] = super()._repr_mimebundle_(**options)
-        return {**shown, **self.still()}
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What Jupyter stores and shows; the words are the alternative text of the picture."""
+        shown, still = super()._repr_mimebundle_(**options), self.still()
+        return {**shown, **still}, {"image/png": {"alt": still["text/plain"]}}
 
 
 def code(text: str) -> str:
