@@ -11,6 +11,7 @@ from transformers import LlamaConfig, Phi3Config, PreTrainedModel, Qwen2Config
 from rstar_mini.adapters import SharedBase, with_lora
 from rstar_mini.code_cot import split_steps, write_solution
 from rstar_mini.errors import UserError
+from rstar_mini.evolution.capacity import free_bytes
 from rstar_mini.evolution.models import Models, possible
 from rstar_mini.finetune.sft import train_policy
 from rstar_mini.models import load_base, load_policy, load_ppm
@@ -256,6 +257,14 @@ def test_search_merges_adapters_where_there_is_memory_and_switches_them_elsewher
     assert elsewhere.capacity.adapters == "switched" and elsewhere.capacity.cache_mb == 64
     monkeypatch.setattr("rstar_mini.evolution.capacity.free_bytes", lambda: 2**24)
     assert adapters("policy.tuning=lora") == "switched"
+
+
+def test_free_memory_counts_what_pytorch_holds_of_deleted_models(monkeypatch):
+    memory = {"free": 1, "held": 2}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: memory.update(free=memory["free"] + memory.pop("held")))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (memory["free"], 4))
+    assert free_bytes() == 3
 
 
 def test_where_four_bits_do_not_work_it_is_said_and_lora_takes_their_place(monkeypatch):

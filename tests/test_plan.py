@@ -229,6 +229,8 @@ def test_the_command_says_whether_it_fits():
     good, bad = (CliRunner().invoke(app, ["plan", name, "--gpu", "t4"]) for name in ("smol", "paper"))
     assert good.exit_code == 0 and "fits" in good.stdout
     assert bad.exit_code == 1 and "too much" in bad.stdout
+    needed = plan(load_recipe("smol"), "t4").peak_gb
+    assert f"on 1 x t4: card has 15.2 GB, run needs {needed:.1f} GB" in " ".join(good.stdout.split())
 
 
 def test_the_command_counts_machines_and_money():

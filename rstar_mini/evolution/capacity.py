@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -58,5 +59,9 @@ def _adapters(settings: PolicySettings, base: PreTrainedModel, free: int) -> Lit
 
 
 def free_bytes() -> int:
-    """Memory of the device on which search runs that nobody uses."""
-    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else int(psutil.virtual_memory().available)
+    """Free memory of the device on which search runs; what PyTorch holds of deleted models is given back first."""
+    if not torch.cuda.is_available():
+        return int(psutil.virtual_memory().available)
+    gc.collect()
+    torch.cuda.empty_cache()
+    return int(torch.cuda.mem_get_info()[0])

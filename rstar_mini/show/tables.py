@@ -47,11 +47,13 @@ def needs_table(plan: Plan) -> Table:
     """The most memory that each step of a round takes, and what to change where that is too much."""
     caption = (
         f"{plan.numbers / 1e9:.3g} billion parameters; download {plan.download_gb:,.1f} GB, disk {plan.disk_gb:,.1f} "
-        "GB; memory within 15 % of what was measured on an H200, elsewhere not checked. The caches of a search follow "
-        "the memory: a smaller card gives them less"
+        "GB. Memory was checked on an H200 with random weights, within 15 %; other cards are not checked. The caches "
+        "of a search follow the free memory. Where memory runs out, search halves its batch and continues"
     )
-    title = f"{plan.recipe} on {plan.gpus} x {plan.machine}: {plan.usable_gb:.1f} GB each"
-    table = Table("step", "GB at most", "", title=title, caption=caption, box=box.SIMPLE_HEAD)
+    where = "computer" if plan.machine == "cpu" else "card"
+    title = f"{plan.recipe} on {plan.gpus} x {plan.machine}: {where} has {plan.usable_gb:.1f} GB, "
+    title += f"run needs {plan.peak_gb:.1f} GB"
+    table = Table("step", "GB needed", "", title=title, caption=caption, box=box.SIMPLE_HEAD)
     for need in plan.needs:
         table.add_row(need.what, f"{need.peak_gb:.1f}", f"too much: {need.advice}" if need.advice else "fits")
     return table
@@ -84,7 +86,8 @@ def cards_table(cards: Sequence[str], recipes: Sequence[Recipe]) -> Table:
     """Which recipe for which card: hours of the whole run, evaluation included, with the package's own engine."""
     from rstar_mini.plan import plan
 
-    table = Table("card", *(recipe.name for recipe in recipes), box=box.SIMPLE_HEAD)
+    title = "Hours of the whole run, and GB that it needs"
+    table = Table("card", *(recipe.name for recipe in recipes), title=title, box=box.SIMPLE_HEAD)
     for card in cards:
         table.add_row(card, *(card_cell(plan(recipe, card)) for recipe in recipes))
     return table
