@@ -110,7 +110,7 @@ def needs_claimed() -> list[str]:
     return [
         f"{made.download_gb:.0f} GB | {made.download_gb:.1f} GB, once: Phi-3-mini, MATH and MATH-500 | the plan",
         f"downloads Phi-3-mini, {made.download_gb:.1f} GB,",
-        f"A card of 12 GB has {made.usable_gb:.1f} GB for a run, because CUDA takes {CONTEXT_GB} GB.",
+        f"CUDA takes {CONTEXT_GB} GB of a card of 12 GB, so {made.usable_gb:.1f} GB remain for a run.",
         f"On a card of 12 GB the run needs {made.peak_gb:.1f} GB.",
         f"With 15 % more it needs {1.15 * made.peak_gb:.1f} GB, too much",
         f"take {rough(half.gpu_hours)} h on a card of 12 GB in place of {rough(made.gpu_hours)} h.",
