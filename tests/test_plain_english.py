@@ -33,8 +33,8 @@ BANNED = {
     r"harvest(?:ed|s)?": "collect the training data",
     r"held back": "validation split",
 }
-# Moved out of README.md; pages that were there before (sandbox, answers, data, notebooks) are still to be rewritten.
-PAGES = ["README.md", "data/results/README.md"] + [
+# Moved out of README.md; pages that were there before (sandbox, answers, data) are still to be rewritten.
+PAGES = ["README.md", "data/results/README.md", "notebooks/README.md"] + [
     f"rstar_mini/{folder}/README.md" for folder in "cluster evolution fetch plan policy problems recipes share".split()
 ]
 
