@@ -7,6 +7,7 @@ of Colab.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -30,7 +31,7 @@ def badge(name: str, address: str = ADDRESS) -> str:
 
 def with_badge(notebook: NotebookNode, text: str) -> NotebookNode:
     """Put the badge under the lesson's title, in the place of the one that is there, whose marks for slides stay."""
-    marks = next((cell.metadata for cell in notebook.cells if cell.id == CELL), {})
+    marks: dict[str, Any] = next((cell.metadata for cell in notebook.cells if cell.id == CELL), {})
     notebook.cells = [cell for cell in notebook.cells if cell.id != CELL]
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(text, id=CELL, metadata=marks))
     return notebook
