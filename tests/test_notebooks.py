@@ -213,10 +213,7 @@ def test_it_runs_and_shows_what_is_stored(path, tmp_path, monkeypatch):
 # --- words for every image, the badge, slides ----------------------------------------------------------------------
 
 # Images of cells that a run of the lessons has not given words yet. May only get shorter.
-WITHOUT_WORDS = set(
-    "00/explored 07/scaling 07/ceiling 07/helped-explore 07/harmed-explore 10/tokens-compared 11/sft-curve "
-    "11/ppm-curve".split()
-)
+WITHOUT_WORDS = set("00/explored 07/scaling 07/ceiling 07/helped-explore 07/harmed-explore 10/tokens-compared".split())
 
 
 @each_notebook
